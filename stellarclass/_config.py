@@ -1,0 +1,32 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""`conf`: archive addresses, releases, time-outs, cache. Read at call time, never at import."""
+
+from astropy import config as _config
+
+__all__ = ["Conf", "conf"]
+
+
+class Conf(_config.ConfigNamespace):
+    """Configuration of stellarclass (see `astropy.config`)."""
+
+    sas_url = _config.ConfigItem("https://data.sdss.org/sas", "Base address of the SDSS Science Archive Server.")
+    skyserver_url = _config.ConfigItem("https://skyserver.sdss.org", "Base address of SDSS SkyServer.")
+    gaia_tap_url = _config.ConfigItem(
+        "https://gea.esac.esa.int/tap-server/tap", "Address of the TAP service that holds Gaia."
+    )
+    gaia_table = _config.ConfigItem("gaiadr3.gaia_source", "Name of the Gaia source table on that service.")
+    sdss_data_release = _config.ConfigItem(17, "SDSS data release that images and catalogs are taken from.")
+    timeout = _config.ConfigItem(60.0, "Seconds without a byte after which a request to an archive is given up.")
+    time_budget = _config.ConfigItem(600.0, "Seconds that one chunk of an archive query may take, retries included.")
+    retries = _config.ConfigItem(3, "Times that a failed request is tried again.")
+    connections = _config.ConfigItem(4, "Downloads at a time from one archive.")
+    skyserver_chunk = _config.ConfigItem(500, "Positions in one SkyServer cross-identification.")
+    gaia_chunk = _config.ConfigItem(5000, "Positions in one Gaia upload join.")
+    match_radius = _config.ConfigItem(3.0, "Largest separation of a Gaia match at the frame's epoch, in arcsec.")
+    max_frame_bytes = _config.ConfigItem(64_000_000, "Largest frame accepted, in bytes, compressed or not.")
+    cache_dir = _config.ConfigItem("", "Folder that keeps downloaded frames; empty: astropy's cache folder.", "string")
+    ensemble = _config.ConfigItem("default", "Ensemble used when none is named.")
+
+
+conf = Conf()
+"""The one instance of `Conf`; ``with conf.set_temp("timeout", 5): ...`` changes it for a while."""

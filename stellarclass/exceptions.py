@@ -1,0 +1,89 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Errors and warnings of stellarclass.
+
+Every error names the value at fault, the limit it broke and the way out::
+
+    StellarclassError
+    ├── InputError (ValueError)            what was handed in cannot be understood
+    │   └── AmbiguousColumnsError          several columns could hold the positions
+    ├── ArchiveError (OSError)             an archive failed: ``url`` and ``reason``
+    │   ├── ArchiveTimeoutError            no answer within the time budget
+    │   ├── NotInArchiveError              the archive says that it has no such thing
+    │   ├── BadAnswerError                 an answer that is not what was asked for (HTML, truncated, not FITS)
+    │   └── TruncatedAnswerError           the archive cut the answer at a row limit
+    └── EnsembleError                      weights or model card missing, damaged or not understood
+
+    AstropyUserWarning
+    └── StellarclassWarning                the answer is good, yet something deserves attention
+"""
+
+from astropy.utils.exceptions import AstropyUserWarning
+
+__all__ = [
+    "AmbiguousColumnsError",
+    "ArchiveError",
+    "ArchiveTimeoutError",
+    "BadAnswerError",
+    "EnsembleError",
+    "InputError",
+    "NotInArchiveError",
+    "StellarclassError",
+    "StellarclassWarning",
+    "TruncatedAnswerError",
+]
+
+
+class StellarclassError(Exception):
+    """Base of all errors that stellarclass raises on its own account."""
+
+
+class InputError(StellarclassError, ValueError):
+    """The targets, a table or an option cannot be understood."""
+
+
+class AmbiguousColumnsError(InputError):
+    """Several columns could hold the positions; the message lists them."""
+
+
+class ArchiveError(StellarclassError, OSError):
+    """An archive, remote or on disk, did not give what was asked for.
+
+    Parameters
+    ----------
+    reason : str
+        What happened, in words.
+    url : str
+        Address or path that failed.
+    """
+
+    def __init__(self, reason, url):
+        super().__init__(reason, url)
+        self.reason = str(reason)
+        self.url = str(url)
+
+    def __str__(self):
+        return f"{self.reason} ({self.url})"
+
+
+class ArchiveTimeoutError(ArchiveError):
+    """No answer within the time budget."""
+
+
+class NotInArchiveError(ArchiveError):
+    """The archive answered that it has no such file or row."""
+
+
+class BadAnswerError(ArchiveError):
+    """The answer is not what was asked for: HTML, truncated, damaged."""
+
+
+class TruncatedAnswerError(ArchiveError):
+    """The archive cut its answer at a row limit; nothing of it is used."""
+
+
+class EnsembleError(StellarclassError):
+    """Weights or model card are missing, damaged or not understood."""
+
+
+class StellarclassWarning(AstropyUserWarning):
+    """The answer is good, yet something deserves attention."""
