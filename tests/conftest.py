@@ -1,0 +1,39 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Fixtures for all tests: real data where it lies on this machine, and a home that tests may write to."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+try:
+    from pytest_astropy_header.display import PYTEST_HEADER_MODULES, TESTED_VERSIONS
+except ImportError:  # the header is a convenience
+    PYTEST_HEADER_MODULES, TESTED_VERSIONS = {}, {}
+
+os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def pytest_configure(config):
+    config.option.astropy_header = True
+    for name in list(PYTEST_HEADER_MODULES):
+        del PYTEST_HEADER_MODULES[name]
+    for name in ("numpy", "astropy", "pyvo", "astroquery", "torch", "specutils", "regions", "safetensors", "scipy"):
+        PYTEST_HEADER_MODULES[name] = name
+
+    from stellarclass import __version__
+
+    TESTED_VERSIONS["stellarclass"] = __version__
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Folder of real SDSS frames and Gaia rows; tests that need it skip where it is absent, and fail in CI."""
+    given = os.environ.get("STELLARCLASS_REAL_DATA")
+    folder = Path(given) if given else Path(__file__).resolve().parents[2] / "shared" / "data"
+    if (folder / "sas").is_dir():
+        return folder
+    message = f"no real data in {folder}; STELLARCLASS_REAL_DATA names the folder that has them"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
