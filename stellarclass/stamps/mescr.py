@@ -1,0 +1,132 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""The input recipe of Deng et al. (2024): two 8-bit composites of the star's region, parallax and proper motion."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..archives.base import BANDS
+from .composites import lupton_rgb, parse_combination
+from .recipes import register
+from .roi import ROI_RULES, resize, roi_boxes
+
+__all__ = ["MescrRecipe"]
+
+_INPUTS = ("image", "parallax", "pm")
+_BLOCK = 1024  # stars of one region size worked on at a time
+
+
+@register
+@dataclass(frozen=True)
+class MescrRecipe:
+    """Two Lupton composites, cut to the region of interest and resized, and min-max scaled Gaia numbers.
+
+    The order of the steps is the paper's: composite, cut, resize (Section 2.2). Since a composite treats every pixel on
+    its own, only the pixels inside the region are computed.
+
+    A star without parallax or proper motion (NaN) has 0 in its place, the value of the range's lower end: the paper
+    has no such stars, so its network has no other way to be told. Values beyond the ranges are scaled on linearly.
+
+    Attributes
+    ----------
+    combination : str
+        Two composites, see `~stellarclass.stamps.composites.BAND_COMBINATIONS`.
+    roi_rule : {"ring", "published"}
+        How the region grows on the r band, see `stellarclass.stamps.roi`.
+    size : int
+        Side of the images in pixels after the resize, 8 to 512.
+    q, stretch : float
+        Softening and linear stretch (nanomaggies) of the composites.
+    parallax_range : tuple of float
+        Parallax in mas that becomes 0 and 1. Training sets it from its reference set.
+    pm_range : tuple of float
+        Total proper motion in mas/yr that becomes 0 and 1. Training sets it from its reference set.
+    inputs : tuple of str
+        What the network is given, in this order: ``"image"`` always, then ``"parallax"``, ``"pm"`` or both or none
+        (Table 2 of the paper).
+
+    Examples
+    --------
+    >>> from stellarclass.stamps.base import Stamps
+    >>> from stellarclass.stamps.mescr import MescrRecipe
+    >>> inputs = MescrRecipe()(Stamps.empty(3))
+    >>> {name: (value.shape, str(value.dtype)) for name, value in inputs.items()}
+    {'image_a': ((3, 3, 64, 64), 'uint8'), 'image_b': ((3, 3, 64, 64), 'uint8'), 'numeric': ((3, 2), 'float32')}
+    """
+
+    name: ClassVar[str] = "mescr"
+
+    combination: str = "gri+urz"
+    roi_rule: str = "ring"
+    size: int = 64
+    q: float = 8.0
+    stretch: float = 0.5
+    parallax_range: tuple = (0.0, 10.0)
+    pm_range: tuple = (0.0, 100.0)
+    inputs: tuple = _INPUTS
+
+    def __post_init__(self):
+        if len(parse_combination(self.combination)) != 2:
+            raise ValueError(f"combination {self.combination!r} is not two composites such as 'gri+urz'")
+        if self.roi_rule not in ROI_RULES:
+            raise ValueError(f"unknown ROI rule {self.roi_rule!r}; known are {', '.join(map(repr, ROI_RULES))}")
+        if not (isinstance(self.size, int) and 8 <= self.size <= 512):
+            raise ValueError(f"size {self.size!r} is not a whole number of pixels from 8 to 512")
+        if not (0 < self.q < np.inf and 0 < self.stretch < np.inf):
+            raise ValueError(f"q = {self.q!r} and stretch = {self.stretch!r} must both be positive and finite")
+        for field in ("parallax_range", "pm_range"):
+            values = tuple(float(v) for v in getattr(self, field))
+            if len(values) != 2 or not -np.inf < values[0] < values[1] < np.inf:
+                raise ValueError(f"{field} {values} is not two finite numbers, the smaller first")
+            object.__setattr__(self, field, values)  # a model card gives lists
+        inputs = tuple(self.inputs)
+        if inputs != tuple(i for i in _INPUTS if i in inputs) or "image" not in inputs:
+            raise ValueError(f"inputs {inputs} must be 'image' and then any of 'parallax', 'pm', in this order")
+        object.__setattr__(self, "inputs", inputs)
+
+    def __call__(self, stamps, astrometry=None):
+        """Make the network's inputs.
+
+        Parameters
+        ----------
+        stamps : stellarclass.stamps.base.Stamps
+            N stars.
+        astrometry : stellarclass.astrometry.Astrometry, optional
+            Of the same N stars; none means that no star has any.
+
+        Returns
+        -------
+        dict of str to ndarray
+            ``"image_a"`` and ``"image_b"``: (N, 3, size, size) uint8, one per composite, to be divided by 255 (the
+            network does, in its first layer). ``"numeric"``: (N, D) float32, scaled parallax in mas and total proper
+            motion in mas/yr, as far as they are among `inputs`; absent where neither is.
+        """
+        n = len(stamps)
+        words = self.combination.split("+")
+        images = np.empty((2, n, 3, self.size, self.size), np.uint8)
+        boxes = roi_boxes(stamps.images[:, BANDS.index("r")], rule=self.roi_rule)
+        distinct, which = np.unique(boxes, axis=0, return_inverse=True)
+        for k, (y0, y1, x0, x1) in enumerate(distinct):
+            same = np.flatnonzero(which == k)
+            for start in range(0, len(same), _BLOCK):
+                rows = same[start : start + _BLOCK]
+                cut = stamps.images[rows, :, y0:y1, x0:x1]
+                for image, word in zip(images, words, strict=True):
+                    image[rows] = resize(lupton_rgb(cut, word, q=self.q, stretch=self.stretch), self.size)
+        inputs = {"image_a": images[0], "image_b": images[1]}
+        if len(self.inputs) > 1:
+            inputs["numeric"] = self._numeric(n, astrometry)
+        return inputs
+
+    def _numeric(self, n, astrometry):
+        if astrometry is None:
+            return np.zeros((n, len(self.inputs) - 1), np.float32)
+        if len(astrometry) != n:
+            raise ValueError(f"{len(astrometry)} rows of astrometry for {n} stamps")
+        columns = {
+            "parallax": (astrometry.parallax, self.parallax_range),
+            "pm": (np.hypot(astrometry.pmra, astrometry.pmdec), self.pm_range),
+        }
+        scaled = [(columns[i][0] - columns[i][1][0]) / np.diff(columns[i][1]) for i in self.inputs[1:]]
+        return np.nan_to_num(np.stack(scaled, axis=1), nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
