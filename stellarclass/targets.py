@@ -1,13 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Whatever a user has, as one canonical list of targets: `Targets` and `parse_targets`."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
+from astropy import units as u
+from astropy.coordinates import BaseCoordinateFrame, ConvertError, SkyCoord
+from astropy.table import Table
 
+from . import columns as _columns
 from . import flags as _flags
+from .exceptions import InputError, StellarclassWarning
 
-__all__ = ["NO_ID", "Targets"]
+__all__ = ["NO_ID", "Targets", "parse_targets"]
 
 NO_ID = -1
 """Stands for an absent integer (objid, source_id, run, rerun, camcol, field) inside the pipeline; masked outside."""
@@ -64,7 +70,188 @@ class Targets:
         if self.psfmag is None:
             self.psfmag = np.full((n, 5), np.nan)
         if self.flags is None:
-            self.flags = np.where(np.isfinite(self.ra) & np.isfinite(self.dec), 0, _flags.BAD_COORDINATE).astype(np.int64)
+            self.flags = np.where(np.isfinite(self.ra) & np.isfinite(self.dec), 0, _flags.BAD_COORDINATE).astype(
+                np.int64
+            )
 
     def __len__(self):
         return len(self.ra)
+
+
+def parse_targets(targets, *, coords=None):
+    """Read positions, and what else is known of the stars, from whatever a user has.
+
+    Parameters
+    ----------
+    targets : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+        A SkyCoord in any frame, one position or a list; its ``obstime`` is taken as the epoch of the position, its
+        proper motion is kept. Or a table of N rows: its positions are found as
+        `~stellarclass.columns.find_positions` says. These columns are used as well if they are there, their names
+        in any case: ``objid``, ``source_id``; ``run``, ``camcol``, ``field`` (all three) and ``rerun``;
+        ``psfmag_u`` to ``psfmag_z`` [mag]; ``ref_epoch`` [yr]; ``pmra`` and ``pmdec`` (both) [mas/yr].
+        They may be masked; in columns that bear an archive's own name, a missing unit is the archive's.
+    coords : str or tuple of str, optional
+        For a table: name of its SkyCoord column, or of its right ascension and declination columns.
+
+    Returns
+    -------
+    Targets
+        One per position, in order. One that is masked, NaN or not on the sky is NaN with the flag ``bad_coordinate``.
+
+    Raises
+    ------
+    TypeError
+        If ``targets`` is neither a SkyCoord nor a table: bare numbers do not say what they are.
+    stellarclass.exceptions.InputError
+        If no positions are found, a unit is wrong, or the frame cannot be converted to ICRS.
+    stellarclass.exceptions.AmbiguousColumnsError
+        If several columns could hold the positions.
+
+    Warns
+    -----
+    stellarclass.exceptions.StellarclassWarning
+        If a proper motion cannot be converted to ICRS; it is left out.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from stellarclass.targets import parse_targets
+    >>> table = Table({"RAJ2000": [323.34, 400.0], "DEJ2000": [-0.73, 95.0]})
+    >>> targets = parse_targets(table)
+    >>> targets.ra, targets.flags
+    (array([323.34,    nan]), array([0, 1]))
+    """
+    if isinstance(targets, (SkyCoord, BaseCoordinateFrame)):
+        if coords is not None:
+            raise TypeError("coords names columns of a table; the targets are a SkyCoord")
+        return Targets(**_from_skycoord(targets))
+    if isinstance(targets, Table):
+        return _from_table(targets, coords)
+    raise TypeError(f"targets must be a SkyCoord or a Table, got {type(targets).__name__}; {_way_out(targets)}")
+
+
+def _way_out(targets):
+    kind = type(targets)
+    if kind.__module__.startswith("regions."):
+        return "hand a region to classify_region"
+    if kind.__module__.startswith("pandas"):
+        return "hand in astropy.table.Table.from_pandas(dataframe)"
+    if isinstance(targets, str):
+        return 'hand in SkyCoord("21h33m27s -00d49m24s"), or Table.read(path)'
+    if isinstance(targets, u.Quantity):
+        return "hand in SkyCoord(ra, dec)"
+    return 'hand in SkyCoord(ra, dec, unit="deg")'
+
+
+def _from_skycoord(coords):
+    """Fields of `Targets` that a SkyCoord fills."""
+    try:
+        coords = SkyCoord(coords)
+    except ValueError as err:
+        raise InputError(f"the coordinates hold no positions: {err}") from err
+    if coords.ndim > 1:
+        raise InputError(f"the coordinates have shape {coords.shape}; hand in coords.ravel()")
+    coords = coords.reshape(coords.size)
+    epoch = _epoch(coords)
+    # A radial velocity alone moves nothing on the sky, and stands in the way of some conversions.
+    moving = hasattr(coords.data.differentials.get("s"), "d_lat") or hasattr(coords.data.differentials.get("s"), "d_x")
+    icrs = None
+    if moving:
+        try:
+            icrs = _to_icrs(coords)
+            pmra = icrs.pm_ra_cosdec.to_value(u.mas / u.yr)
+            pmdec = icrs.pm_dec.to_value(u.mas / u.yr)
+        except (InputError, TypeError, u.UnitsError) as err:
+            warnings.warn(
+                f"the proper motion cannot be converted from {coords.frame.name} to ICRS and is left out ({err})",
+                StellarclassWarning,
+                stacklevel=3,
+            )
+            moving = False
+    if not moving:
+        icrs = _to_icrs(SkyCoord(coords.frame.realize_frame(coords.data.without_differentials())))
+        pmra = pmdec = np.full(len(coords), np.nan)
+    ra, dec = _bare(icrs.ra.deg), _bare(icrs.dec.deg)
+    bad = ~(np.isfinite(ra) & np.isfinite(dec))
+    ra[bad] = dec[bad] = np.nan
+    return {"ra": ra, "dec": dec, "ref_epoch": epoch, "pmra": _bare(pmra), "pmdec": _bare(pmdec)}
+
+
+def _to_icrs(coords):
+    try:
+        return coords.icrs
+    except (ConvertError, AttributeError, ValueError, TypeError, u.UnitsError) as err:
+        # Frames that lack an observer or a time fail in many ways, AttributeError among them.
+        raise InputError(f"coordinates in {coords.frame.name} cannot be converted to ICRS: {err}") from err
+
+
+def _epoch(coords):
+    """Epoch of the positions as Julian year; NaN if nobody set it (the default that FK4 has means nothing)."""
+    frame = coords.frame
+    obstime = getattr(coords, "obstime", None)
+    if obstime is None or ("obstime" in frame.frame_attributes and frame.is_frame_attr_default("obstime")):
+        return np.full(len(coords), np.nan)
+    return _plausible(_bare(np.broadcast_to(obstime.jyear, coords.shape)), 1800, 2200)
+
+
+def _bare(values):
+    """A writable float64 copy, NaN where masked."""
+    mask = np.array(getattr(values, "mask", False))
+    values = np.array(getattr(values, "unmasked", values), dtype=float)
+    values[np.broadcast_to(mask, values.shape)] = np.nan
+    return values
+
+
+def _plausible(values, low, high):
+    """NaN instead of values that stand for none, like -9999."""
+    with np.errstate(invalid="ignore"):
+        return np.where((values > low) & (values < high), values, np.nan)
+
+
+def _from_table(table, coords):
+    names, archival = _columns.find_positions(table, coords=coords)
+    if len(names) == 1:
+        known = _from_skycoord(table[names[0]])
+    else:
+        ra, dec = (
+            _columns.read_angle(table, name, kind=kind, archival=archival)
+            for name, kind in zip(names, ("ra", "dec"), strict=True)
+        )
+        bad = ~(np.isfinite(ra) & np.isfinite(dec))
+        ra[bad] = dec[bad] = np.nan
+        known = {"ra": ra, "dec": dec}
+
+    # What the coordinates themselves say comes before what other columns say.
+    if np.isnan(known.get("ref_epoch", np.nan)).all() and (name := _columns.find_column(table, "ref_epoch")):
+        known["ref_epoch"] = _plausible(_columns.read_numbers(table, name, unit=u.yr), 1800, 2200)
+    motion = [_columns.find_column(table, name) for name in ("pmra", "pmdec")]
+    if np.isnan(known.get("pmra", np.nan)).all() and all(motion):
+        pmra, pmdec = (_columns.read_numbers(table, name, unit=u.mas / u.yr) for name in motion)
+        half = np.isnan(pmra) | np.isnan(pmdec)
+        pmra[half] = pmdec[half] = np.nan
+        known.update(pmra=pmra, pmdec=pmdec)
+
+    for wanted in ("objid", "source_id"):
+        if name := _columns.find_column(table, wanted):
+            known[wanted] = _columns.read_integers(table, name, missing=NO_ID)
+    known.update(_field(table))
+
+    magnitudes = np.full((len(table), 5), np.nan)
+    for i, band in enumerate("ugriz"):
+        if name := _columns.find_column(table, f"psfmag_{band}"):
+            magnitudes[:, i] = _plausible(_columns.read_numbers(table, name, unit=u.mag), 0, 40)
+    return Targets(**known, psfmag=magnitudes)
+
+
+def _field(table):
+    """SDSS field columns; run, camcol and field are everyday words, so one or two of them mean nothing."""
+    names = {wanted: _columns.find_column(table, wanted) for wanted in ("run", "rerun", "camcol", "field")}
+    if not (names["run"] and names["camcol"] and names["field"]):
+        return {}
+    values = {
+        wanted: _columns.read_integers(table, name, missing=NO_ID) for wanted, name in names.items() if name is not None
+    }
+    partial = (values["run"] < 0) | (values["camcol"] < 0) | (values["field"] < 0)
+    for value in values.values():
+        value[partial] = NO_ID
+    return values
