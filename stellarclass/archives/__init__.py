@@ -1,0 +1,37 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Where pixels and astrometry come from: the protocols, the live archives and the same things on disk.
+
+Only this package and `stellarclass.vo` open sockets. Its names are loaded when they are first used, so that importing
+it loads neither astroquery nor pyvo.
+"""
+
+from importlib import import_module
+
+_HOME = {
+    "BANDS": "base",
+    "AstrometrySource": "base",
+    "Field": "base",
+    "FieldKey": "base",
+    "Frame": "base",
+    "ImageSource": "base",
+    "Gaia": "gaia",
+    "LocalAstrometry": "localastrometry",
+    "LocalSAS": "localsas",
+    "SDSS": "sdss",
+    "decode_objid": "objid",
+    "encode_objid": "objid",
+    "read_frame": "frames",
+}
+
+__all__ = sorted(_HOME)  # noqa: PLE0605
+
+
+def __getattr__(name):
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_HOME})

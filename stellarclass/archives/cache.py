@@ -1,0 +1,131 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Our cache of frames: a file is in it whole and checked, or not at all.
+
+The layout is SDSS's own, so that a cache can be read with `LocalSAS` like any other copy of the archive.
+"""
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+from astropy.config import get_cache_dir
+
+from .._config import conf
+from ..exceptions import BadAnswerError, NotInArchiveError
+from .frames import read_frame
+from .objid import check_key
+
+__all__ = ["FrameCache"]
+
+log = logging.getLogger(__name__)
+
+
+class FrameCache:
+    """Frames of one archive on disk.
+
+    Any number of threads and processes may share one folder: files appear by an atomic rename, under names that are
+    made of checked integers only.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where to keep them; ``conf.cache_dir``, or a folder in astropy's cache, by default.
+    archive : str
+        Base address of the archive. Copies of different archives are kept apart: the frames of a simulated sky have
+        the same names as real ones.
+    data_release : int
+        Data release.
+    """
+
+    def __init__(self, folder=None, *, archive, data_release):
+        folder = Path(folder or conf.cache_dir or Path(get_cache_dir()) / "stellarclass").expanduser()
+        mark = hashlib.sha256(archive.rstrip("/").encode()).hexdigest()[:12]
+        self.folder = folder / "frames" / mark / f"dr{int(data_release)}"
+
+    def path(self, key, band):
+        """Where a frame is, or will be.
+
+        Parameters
+        ----------
+        key : FieldKey
+        band : str
+
+        Returns
+        -------
+        `~pathlib.Path`
+
+        Raises
+        ------
+        stellarclass.exceptions.NotInArchiveError
+            If the numbers cannot name an SDSS field.
+        ValueError
+            If there is no such band.
+        """
+        key = check_key(key, band)
+        name = f"frame-{band}-{key.run:06d}-{key.camcol}-{key.field:04d}.fits.bz2"
+        return self.folder / str(key.rerun) / str(key.run) / str(key.camcol) / name
+
+    def get(self, key, band):
+        """Read a frame from the cache.
+
+        A damaged file is removed, as if it had never been there.
+
+        Parameters
+        ----------
+        key : FieldKey
+        band : str
+
+        Returns
+        -------
+        Frame or None
+            None if the cache does not have it.
+        """
+        path = self.path(key, band)
+        try:
+            return read_frame(path, band=band, key=check_key(key, band))
+        except NotInArchiveError:
+            return None
+        except BadAnswerError as err:
+            log.warning("removed a damaged frame from the cache: %s", err)
+            path.unlink(missing_ok=True)
+            return None
+
+    def put(self, key, band, pieces, *, url):
+        """Store a frame as it arrives, if it proves to be the one asked for.
+
+        Parameters
+        ----------
+        key : FieldKey
+        band : str
+        pieces : iterable of bytes
+            The compressed file. An exception on the way leaves no trace in the cache.
+        url : str
+            Where it comes from, for the error message.
+
+        Returns
+        -------
+        Frame
+
+        Raises
+        ------
+        stellarclass.exceptions.BadAnswerError
+            If it is not whole, or not that frame.
+        """
+        path = self.path(key, band)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # In the same folder, so that the rename stays within one file system and therefore is atomic. The ending keeps
+        # the file out of everyone's sight, should this process be killed.
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            frame = read_frame(temporary, band=band, key=check_key(key, band), name=url)
+            os.chmod(temporary, 0o644)  # mkstemp makes private files; a cache folder may be shared
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return frame

@@ -1,0 +1,203 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""SkyServer's cross-identification: positions in, the nearest primary objects out.
+
+astroquery writes the query and parses the answer; the transport is ours, so that the request ends in time, the answer
+is bounded, and nothing is kept between calls. SkyServer does not say which position a row belongs to (and astroquery
+does not ask), so rows are matched back by position.
+"""
+
+import json
+import threading
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+
+from ..exceptions import BadAnswerError
+from .base import BANDS
+from .objid import valid_field
+
+__all__ = ["CROSSID_RADIUS", "CrossMatch", "cross_identify"]
+
+CROSSID_RADIUS = 3 * u.arcsec
+"""How far from a position SkyServer may look: 3 arcsec, as Deng et al. 2024 matched SDSS to Gaia."""
+
+_FIELDS = ("objid", "ra", "dec", "run", "rerun", "camcol", "field", "mode", *(f"psfMag_{band}" for band in BANDS))
+_MAX_ANSWER = 64_000_000  # bytes; a row has about 200
+_PRIMARY = 1  # PhotoObjAll.mode
+_BASE_URL_LOCK = threading.Lock()
+
+
+@dataclass(frozen=True)
+class CrossMatch:
+    """What SkyServer knows of N positions.
+
+    Attributes
+    ----------
+    found : ndarray, shape (N,), bool
+        Whether there is an object within the radius. The others are meaningless where not.
+    ambiguous : ndarray, shape (N,), bool
+        Whether there is a further object that is no other position's.
+    objid, run, rerun, camcol, field : ndarray, shape (N,), int64
+    psfmag : ndarray, shape (N, 5), float64
+        Asinh magnitudes ugriz; NaN where SDSS has none.
+    """
+
+    found: np.ndarray
+    ambiguous: np.ndarray
+    objid: np.ndarray
+    run: np.ndarray
+    rerun: np.ndarray
+    camcol: np.ndarray
+    field: np.ndarray
+    psfmag: np.ndarray
+
+
+def cross_identify(ra, dec, *, base_url, data_release, transport):
+    """Ask SkyServer for the nearest primary object of each position, in one request.
+
+    Parameters
+    ----------
+    ra, dec : ndarray, shape (N,), float64
+        ICRS positions in degrees, all finite.
+    base_url : str
+        Address of SkyServer.
+    data_release : int
+        SDSS data release.
+    transport : Transport
+        Carries the request.
+
+    Returns
+    -------
+    CrossMatch
+
+    Raises
+    ------
+    stellarclass.exceptions.ArchiveError
+        If there is no answer, or none that can be understood.
+    """
+    from astroquery.sdss import conf as astroquery_conf
+
+    client = _client(transport)
+    # astroquery takes the address from its own configuration only, which all threads share.
+    with _BASE_URL_LOCK, astroquery_conf.set_temp("skyserver_baseurl", base_url.rstrip("/")), warnings.catch_warnings():
+        # The list of valid columns is of no use here: the columns are given.
+        warnings.filterwarnings("ignore", "Field info are not available for this data release")
+        try:
+            table = client.query_crossid(
+                SkyCoord(ra, dec, unit="deg", frame="icrs"),
+                radius=CROSSID_RADIUS,
+                photoobj_fields=list(_FIELDS),
+                timeout=transport.timeout,
+                data_release=data_release,
+                cache=False,
+            )
+        except OSError:
+            raise
+        except Exception as err:  # astroquery parses with whatever fits, and raises whatever that raises
+            raise BadAnswerError(f"SkyServer's answer cannot be read: {_short(err)}", client.last_url) from err
+    rows = _rows(table, client.last_url)
+    return _match(ra, dec, rows)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """As much of a `requests.Response` as astroquery reads."""
+
+    text: str
+
+    def json(self):
+        return json.loads(self.text)
+
+
+def _client(transport):
+    from astroquery.sdss import SDSSClass
+
+    class Client(SDSSClass):
+        last_url = "SkyServer"
+
+        def _request(self, method, url, params=None, data=None, files=None, **unused):
+            # Called by astroquery with its own time-out and cache, in place of which ours are used: its time-out does
+            # not bound the answer, and its cache is made of pickles.
+            self.last_url = url
+
+            def read(pieces):
+                text = b"".join(pieces).decode("utf-8", "replace")
+                if text.lstrip()[:1] == "<":
+                    raise BadAnswerError("SkyServer sent an HTML page instead of a table", url)
+                if "error_message" in text:
+                    raise BadAnswerError(f"SkyServer reports an error: {_short(text)}", url)
+                return _Answer(text)
+
+            return transport.fetch(url, read, limit=_MAX_ANSWER, method=method, params=params, data=data, files=files)
+
+    return Client()
+
+
+def _short(text):
+    text = " ".join(str(text).split())
+    return text if len(text) <= 200 else text[:200] + " ..."
+
+
+def _rows(table, url):
+    """The answer's columns as plain arrays, without rows that name no field and without doubles."""
+    if table is None:
+        return {name: np.zeros(0, np.float64 if name in ("ra", "dec") else np.int64) for name in _FIELDS}
+    columns = {name.lower(): table[name] for name in table.colnames}
+    absent = [name for name in _FIELDS if name.lower() not in columns]
+    if absent:
+        raise BadAnswerError(f"SkyServer's answer lacks the columns {', '.join(absent)}: {_short(table.colnames)}", url)
+    rows = {}
+    try:
+        for name in _FIELDS:
+            column = np.ma.asarray(columns[name.lower()])
+            if name in ("ra", "dec") or name.startswith("psfMag"):
+                rows[name] = column.astype(np.float64).filled(np.nan)
+            else:
+                rows[name] = column.astype(np.int64).filled(-1)
+    except (ValueError, TypeError, OverflowError) as err:
+        raise BadAnswerError(f"SkyServer's column {name} holds no numbers: {_short(err)}", url) from err
+    good = np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & (rows["objid"] > 0)
+    good &= valid_field(rows["run"], rows["rerun"], rows["camcol"], rows["field"])
+    # Positions that share an object bring it once each.
+    keep = np.flatnonzero(good)
+    keep = keep[np.unique(rows["objid"][keep], return_index=True)[1]]
+    return {name: values[keep] for name, values in rows.items()}
+
+
+def _match(ra, dec, rows):
+    """Give each position its nearest object, primaries first."""
+    n = len(ra)
+    if len(rows["ra"]) == 0:
+        ids = np.full(n, -1, np.int64)
+        no = np.zeros(n, bool)
+        return CrossMatch(no, no.copy(), ids, ids.copy(), ids.copy(), ids.copy(), ids.copy(), np.full((n, 5), np.nan))
+    # The squared chord keeps 1e-6 of 3 arcsec, and the loop keeps N x rows out of memory.
+    there = _unit_vectors(rows["ra"], rows["dec"])
+    here = _unit_vectors(ra, dec)
+    limit = (2 * np.sin(CROSSID_RADIUS.to_value(u.rad) / 2)) ** 2
+    best = np.full(n, -1)
+    near = []
+    for k in range(n):
+        chord = np.sum((there - here[k]) ** 2, axis=1)
+        inside = np.flatnonzero(chord <= limit * (1 + 1e-6))
+        near.append(inside)
+        if len(inside):
+            best[k] = inside[np.lexsort((chord[inside], rows["mode"][inside] != _PRIMARY))[0]]
+    found = best >= 0
+    # A second star within the radius is no ambiguity if it is the answer to another position.
+    spoken_for = np.zeros(len(there), bool)
+    spoken_for[best[found]] = True
+    ambiguous = np.array([np.count_nonzero(~spoken_for[inside]) > 0 for inside in near], bool)
+    psfmag = np.stack([rows[f"psfMag_{band}"][best] for band in BANDS], axis=-1)
+    psfmag[~((psfmag > 0) & (psfmag < 40))] = np.nan  # -9999 stands for none
+    return CrossMatch(
+        found, ambiguous, **{name: rows[name][best] for name in ("objid", "run", "rerun", "camcol", "field")}, psfmag=psfmag
+    )
+
+
+def _unit_vectors(ra, dec):
+    ra, dec = np.radians(ra), np.radians(dec)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
