@@ -1,0 +1,273 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""``stellarclass classify``: a file or positions in, the output table out."""
+
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from .options import add_common, add_network, add_verb, classifier_options, positive, show_progress
+
+__all__ = ["FORMATS", "add_parser", "parse_positions", "read_targets", "run"]
+
+FORMATS = {"votable": ".vot", "fits": ".fits", "ecsv": ".ecsv", "csv": ".csv", "parquet": ".parquet"}
+"""Formats of a table on disk, and the ending that a file of each has."""
+
+_ENDINGS = {ending: name for name, ending in FORMATS.items()} | {
+    ".xml": "votable",
+    ".votable": "votable",
+    ".fit": "fits",
+}
+_READERS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "ascii": "ascii"}
+
+
+def add_parser(verbs):
+    """Add the verb.
+
+    Parameters
+    ----------
+    verbs : object
+        What `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    parser = add_verb(
+        verbs,
+        "classify",
+        run,
+        summary="classify the stars of a file, or at positions",
+        description="Classify the stars of a table (VOTable, FITS, ECSV, CSV, Parquet), or at positions given\n"
+        'in place of it: "RA DEC", in degrees or as "21:33:27.0 -00:49:24" (hours and degrees), ICRS.\n'
+        "Pixels come from SDSS and astrometry from Gaia, over the network, unless you say otherwise.",
+        example="stellarclass classify stars.csv --images sas --astrometry gaia.ecsv -o classes.vot",
+    )
+    parser.add_argument("targets", nargs="+", metavar="FILE | RA DEC", help="a table, or positions")
+    parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the table here; its ending says how")
+    parser.add_argument("--format", choices=FORMATS, help="format of OUT, or of standard output if there is none")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
+    parser.add_argument("--input-format", choices=[*FORMATS, "ascii"], help="format of FILE (default: by its ending)")
+    parser.add_argument("--columns", nargs=2, metavar=("RA", "DEC"), help="position columns of FILE (default: found)")
+    where = parser.add_argument_group("where from")
+    where.add_argument("--images", type=Path, metavar="DIR", help="a copy of SDSS's archive tree, not the network")
+    gaia = where.add_mutually_exclusive_group()
+    gaia.add_argument("--astrometry", type=Path, metavar="FILE", help="a table of Gaia sources, not the network")
+    gaia.add_argument("--no-astrometry", action="store_true", help="images alone")
+    where.add_argument("--data-release", type=positive, metavar="N", help="SDSS data release (default: 17)")
+    add_network(parser)
+    add_common(parser)
+
+
+def run(args):
+    """Carry the verb out.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        Parsed arguments.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    from .. import conf
+    from ..exceptions import InputError
+    from . import EXIT_OK, EXIT_PARTIAL
+    from .view import count_line, failed_archives, text_lines
+
+    # What can be wrong with the command line is found before the work, not after it.
+    if args.output is not None:
+        if args.output.exists() and not args.overwrite:
+            raise InputError(f"{args.output} exists; --overwrite replaces it")
+        if not args.output.parent.is_dir():
+            raise InputError(f"there is no folder {args.output.parent} to write {args.output.name} into")
+        output_format = args.format or _format_of(args.output, "--format")
+    elif args.format in ("fits", "parquet") and sys.stdout.isatty():
+        raise InputError(f"{args.format} is not for a terminal; name a file with -o")
+    targets, is_table = read_targets(args.targets, input_format=args.input_format)
+    if args.columns and not is_table:
+        raise InputError("--columns is for a FILE; positions have no columns")
+    options = classifier_options(args) | _sources(args)
+
+    with ExitStack() as stack:
+        if args.data_release is not None:
+            stack.enter_context(conf.set_temp("sdss_data_release", args.data_release))
+        table = _classify(targets, is_table, args, options)
+
+    if args.output is not None:
+        from ..tables import write_table
+
+        write_table(table, args.output, format=output_format, overwrite=args.overwrite)
+    elif args.format is not None:
+        _write_to_stdout(table, args.format)
+    else:
+        print("\n".join(text_lines(table)))
+    if not args.quiet:
+        where = f"; wrote {args.output}" if args.output is not None else ""
+        stars = "star" if len(table) == 1 else "stars"
+        print(f"stellarclass: {len(table)} {stars}: {count_line(table)}{where}", file=sys.stderr)
+    failed = failed_archives(table)
+    if failed:
+        print(f"stellarclass: an archive failed for {failed} of {len(table)}; run again later", file=sys.stderr)
+    return EXIT_PARTIAL if failed else EXIT_OK
+
+
+def _classify(targets, is_table, args, options):
+    from ..classifier import classify, classify_table
+
+    if not is_table:
+        return classify(targets, progress=show_progress(args), **options)
+    coords = tuple(args.columns) if args.columns else None
+    return classify_table(targets, coords=coords, progress=show_progress(args), **options)
+
+
+def _sources(args):
+    """The sources that the options name, as keyword arguments of a classifier."""
+    from ..exceptions import InputError
+
+    sources = {}
+    if args.images is not None:
+        if not args.images.is_dir():
+            raise InputError(f"--images {args.images}: there is no such folder")
+        from ..archives import LocalSAS
+
+        sources["images"] = LocalSAS(args.images)
+    if args.astrometry is not None:
+        from ..archives import LocalAstrometry
+
+        sources["astrometry"] = LocalAstrometry(_read(args.astrometry, None))
+    elif args.no_astrometry:
+        from ..archives import NoAstrometry
+
+        sources["astrometry"] = NoAstrometry()
+    return sources
+
+
+def _format_of(path, option):
+    """Format by a file's ending."""
+    from ..exceptions import InputError
+
+    suffixes = [s.lower() for s in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    name = _ENDINGS.get(suffixes[-1]) if suffixes else None
+    if name is None:
+        raise InputError(f"{path}: the ending does not say the format; use {option} or one of {', '.join(_ENDINGS)}")
+    return name
+
+
+def read_targets(arguments, *, input_format=None):
+    """Understand what is to be classified.
+
+    Parameters
+    ----------
+    arguments : list of str
+        One file name, or positions as `parse_positions` takes them.
+    input_format : str, optional
+        Format of the file.
+
+    Returns
+    -------
+    targets : `~astropy.table.Table` or `~astropy.coordinates.SkyCoord`
+    is_table : bool
+        Whether it came from a file.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If it is neither a file that can be read nor a position.
+    """
+    from ..exceptions import InputError
+
+    path = Path(arguments[0])
+    if len(arguments) == 1 and path.is_file():
+        return _read(path, input_format), True
+    try:
+        return parse_positions(arguments), False
+    except InputError as err:
+        if len(arguments) == 1 and (path.suffix or input_format) and not any(c.isspace() for c in arguments[0]):
+            raise InputError(f"there is no file {path}") from err
+        raise
+
+
+def parse_positions(arguments):
+    """Turn positions as typed into coordinates.
+
+    Parameters
+    ----------
+    arguments : list of str
+        Each ``"RA DEC"``; or two arguments, one number each. Plain numbers are degrees, sexagesimal ones hours and
+        degrees, and units may be written out (``"21h33m27s -0d49m24s"``).
+
+    Returns
+    -------
+    `~astropy.coordinates.SkyCoord`
+        ICRS, one-dimensional.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If one cannot be understood.
+
+    Examples
+    --------
+    >>> from stellarclass.cli.classify import parse_positions
+    >>> print(parse_positions(["323.34 -0.73", "21:33:27.0 -00:49:24"]).to_string())
+    ['323.34 -0.73', '323.363 -0.823333']
+    """
+    from astropy.coordinates import SkyCoord
+
+    from ..exceptions import InputError
+
+    pairs = [argument.replace(",", " ").split() for argument in arguments]
+    if len(pairs) == 2 and all(len(pair) == 1 for pair in pairs):
+        pairs = [pairs[0] + pairs[1]]
+    ra, dec = [], []
+    for pair, argument in zip(pairs, arguments, strict=False):
+        try:
+            # Two words, or six numbers of a sexagesimal position with blanks.
+            half = len(pair) // 2
+            if len(pair) not in (2, 6):
+                raise ValueError("expected two numbers")
+            text = [" ".join(pair[:half]), " ".join(pair[half:])]
+            plain = len(pair) == 2 and all(_is_number(word) for word in pair)
+            position = SkyCoord(*text, unit=("deg" if plain else "hourangle", "deg"))
+        except (ValueError, TypeError) as err:
+            raise InputError(
+                f"{argument!r} is neither a file nor a position such as "
+                f'"323.34 -0.73" or "21:33:27.0 -00:49:24" ({err})'
+            ) from err
+        ra.append(position.ra.deg)
+        dec.append(position.dec.deg)
+    return SkyCoord(ra, dec, unit="deg")
+
+
+def _is_number(word):
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(path, input_format):
+    from astropy.table import Table
+
+    from ..exceptions import InputError
+
+    name = input_format or _format_of(path, "--input-format")
+    try:
+        return Table.read(path, format=_READERS.get(name, name))
+    except Exception as err:  # each reader has its own way to say that a file is not its kind
+        reason = str(err).strip().splitlines() or [type(err).__name__]
+        raise InputError(f"{path} cannot be read as {name}: {reason[0]}") from err
+
+
+def _write_to_stdout(table, output_format):
+    """Through a file, for not every writer can write to a pipe."""
+    from tempfile import TemporaryDirectory
+
+    from ..tables import write_table
+
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"table{FORMATS[output_format]}"
+        write_table(table, path, format=output_format)
+        sys.stdout.buffer.write(path.read_bytes())
+    sys.stdout.flush()

@@ -1,0 +1,50 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""``stellarclass ensembles``: which ensembles there are, and what one of them is."""
+
+from .options import add_common, add_verb
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(verbs):
+    """Add the verb.
+
+    Parameters
+    ----------
+    verbs : object
+        What `argparse.ArgumentParser.add_subparsers` returned.
+    """
+    parser = add_verb(
+        verbs,
+        "ensembles",
+        run,
+        summary="list the ensembles, or describe one",
+        description="List the ensembles that come with the package, or show the model card of one of them:\n"
+        "what it was trained on, what it takes, how well it does and where it does not apply.",
+        example="stellarclass ensembles default",
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="ensemble by name or folder")
+    add_common(parser)
+
+
+def run(args):
+    """Carry the verb out.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        Parsed arguments.
+
+    Returns
+    -------
+    int
+        Exit code.
+    """
+    from .. import list_ensembles, load_ensemble
+    from . import EXIT_OK
+
+    if args.name is None:
+        print("\n".join(line.rstrip() for line in list_ensembles().pformat(max_lines=-1, max_width=-1)))
+    else:
+        print(load_ensemble(args.name).card)
+    return EXIT_OK

@@ -1,0 +1,125 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Options that several verbs share, and what they mean."""
+
+import argparse
+import sys
+
+__all__ = ["LABEL_SYSTEMS", "add_common", "add_verb", "classifier_options", "positive", "show_progress"]
+
+LABEL_SYSTEMS = ("sdss", "pecaut_mamajek")
+
+
+def add_verb(verbs, name, run, *, summary, description, example):
+    """Add a verb with the options that all verbs have.
+
+    Parameters
+    ----------
+    verbs : object
+        What `argparse.ArgumentParser.add_subparsers` returned.
+    name : str
+        The verb.
+    run : callable
+        Takes the parsed arguments, returns the exit code.
+    summary, description, example : str
+        Help texts: a line in the list of verbs, a paragraph, what to type.
+
+    Returns
+    -------
+    `argparse.ArgumentParser`
+    """
+    parser = verbs.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def add_common(parser):
+    """Add ``--quiet`` and ``--debug``.
+
+    Parameters
+    ----------
+    parser : `argparse.ArgumentParser`
+        The verb's.
+    """
+    parser.add_argument("-q", "--quiet", action="store_true", help="errors and the result, nothing else")
+    parser.add_argument("--debug", action="store_true", help="full traceback of an error")
+
+
+def positive(text):
+    """Turn an option's text into a positive integer.
+
+    Parameters
+    ----------
+    text : str
+        As typed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return value
+
+
+def add_network(parser):
+    """Add the options that choose the ensemble and where it runs.
+
+    Parameters
+    ----------
+    parser : `argparse.ArgumentParser`
+        The verb's.
+    """
+    group = parser.add_argument_group("how")
+    group.add_argument(
+        "--ensemble", metavar="NAME", help="ensemble by name or folder; `stellarclass ensembles` lists them"
+    )
+    group.add_argument("--label-system", choices=LABEL_SYSTEMS, help="whose classes to speak (default: the ensemble's)")
+    group.add_argument("--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: cpu)")
+    group.add_argument("--batch-size", type=positive, metavar="N", help="stars in one batch; bounds the memory")
+
+
+def classifier_options(args):
+    """Keyword arguments of `~stellarclass.Classifier` from the options of `add_network`.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        Parsed arguments.
+
+    Returns
+    -------
+    dict
+        Only what was given, so that the library's own defaults hold.
+    """
+    names = ("ensemble", "label_system", "device", "batch_size")
+    return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+
+
+def show_progress(args):
+    """Whether to draw progress bars: on a terminal, unless asked to be quiet.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        Parsed arguments.
+
+    Returns
+    -------
+    bool
+    """
+    return not args.quiet and sys.stderr.isatty()
