@@ -32,7 +32,7 @@ _HALO_BREAK_KPC, _HALO_OUTER_INDEX = 27.0, 4.6
 
 # Stars at the foot of the giant branch (M_r = 3) per dwarf of the same color and population in a volume, rounded from
 # globular-cluster luminosity functions; upward the branch thins by _GIANT_SLOPE dex per magnitude, as evolution speeds.
-_GIANT_PER_DWARF = (0.006, 0.012, 0.015)
+_GIANT_PER_DWARF = (0.02, 0.02, 0.02)
 _GIANT_SLOPE = 0.3
 # Horizontal-branch stars per halo dwarf of the same color among A stars (most halo "dwarfs" that hot are stragglers).
 _HORIZONTAL_PER_STRAGGLER = 1.0
@@ -130,7 +130,7 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     fe_h = np.stack([rng.normal(m, s, n) for m, s in ((-0.2, 0.2), (-0.7, 0.25), (-1.46, 0.35))])
     a_v_total = np.clip(rng.lognormal(np.log(0.12), 0.6, n), 0, 1.5)
     magnitudes = np.stack(
-        [_dwarf_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.25, n) for k in range(3)]
+        [_dwarf_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.30, n) for k in range(3)]
         + [_giant_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.35, n) for k in range(3)]
         + [0.6 + rng.normal(0, 0.12, n) + np.clip(-0.2 - g_i, 0, 1) * 3.0]  # BHB: Sirko et al. (2004, AJ 127, 899)
     )  # (7, n)
