@@ -75,12 +75,21 @@ def _composite(field, bands, center, size):
         columns = np.arange(max(x - size, 0), min(x + size, nx))
         if rows.size and columns.size:
             plane[np.ix_(rows - y + size, columns - x + size)] = frame.data[np.ix_(rows, columns)]
-        planes.append(np.nan_to_num(plane))
+        planes.append(np.nan_to_num(plane) - _noise(frame.data))
         if band == bands[1]:
             wcs = frame.wcs.deepcopy()
             wcs.wcs.crpix = wcs.wcs.crpix - [x - size, y - size]
             wcs.pixel_shape = (2 * size, 2 * size)
-    return make_lupton_rgb(*planes, stretch=0.5, Q=8), wcs
+    # It divides by an intensity that is zero on blank sky, and mends the result itself.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return make_lupton_rgb(*planes, stretch=0.5, Q=8), wcs
+
+
+def _noise(data):
+    """Standard deviation of blank sky; subtracted, it keeps the noise from showing as colored speckles."""
+    sample = data[::11, ::11]
+    sample = sample[np.isfinite(sample)]
+    return 1.4826 * np.median(np.abs(sample - np.median(sample))) if sample.size else 0.0
 
 
 def _cut(field, bands, center, size):
@@ -189,8 +198,10 @@ def plot_cmd(table, *, min_parallax_snr=5.0, ax=None):
     return ax
 
 
-def plot_radius(table, truth=None, *, ax=None):
+def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
     """Draw the radius and its standard error against a reference, with the line where both agree.
+
+    Stars without a useful parallax are open symbols, and left out of the numbers in the corner.
 
     Parameters
     ----------
@@ -199,6 +210,8 @@ def plot_radius(table, truth=None, *, ax=None):
     truth : `~astropy.units.Quantity`, optional
         True radius of each row, where it is known (a simulation). By default the reference is the table's own
         ``radius_sb``, the radius by the law of Stefan and Boltzmann.
+    min_parallax_snr : float, optional
+        Parallax over its standard error from which a parallax is useful.
     ax : `~matplotlib.axes.Axes`, optional
         Where to draw; the current axes if not given.
 
@@ -219,28 +232,41 @@ def plot_radius(table, truth=None, *, ax=None):
         if reference.shape != (len(table),):
             raise ValueError(f"truth has shape {reference.shape}, expected one radius for each of {len(table)} rows")
     radius, error = _values(table, "radius", u.solRad), _values(table, "radius_err", u.solRad)
+    parallax, parallax_error = _values(table, "parallax", u.mas), _values(table, "parallax_error", u.mas)
     with np.errstate(invalid="ignore"):
         shown = (radius > 0) & (reference > 0)
+        useful = shown & (parallax > min_parallax_snr * parallax_error)
     ax.set_xscale("log")
     ax.set_yscale("log")
     for _, chosen, style in _by_class(table):
-        chosen = chosen & shown
+        x, y, yerr = (values[chosen & shown] for values in (reference, radius, error))
         # An error bar that reaches below zero has no place on a logarithmic axis: it ends just above.
-        low = np.minimum(error[chosen], 0.98 * radius[chosen])
-        ax.errorbar(
-            reference[chosen], radius[chosen], yerr=[low, error[chosen]], fmt="none", ecolor=style["color"], alpha=0.3
-        )
-        ax.scatter(reference[chosen], radius[chosen], s=22, linewidth=0.4, edgecolor="white", zorder=3, **style)
+        ax.errorbar(x, y, yerr=[np.minimum(yerr, 0.98 * y), yerr], fmt="none", ecolor=style["color"], alpha=0.3)
+        for part, faces in ((chosen & useful, style["color"]), (chosen & shown & ~useful, "white")):
+            edges = "white" if faces != "white" else style["color"]
+            ax.scatter(
+                reference[part],
+                radius[part],
+                s=22,
+                linewidth=0.5,
+                c=faces,
+                edgecolor=edges,
+                marker=style["marker"],
+                zorder=3,
+            )
     if shown.any():
         both = np.concatenate([reference[shown], radius[shown]])
         limits = np.array([both.min() / 1.3, both.max() * 1.3])
         ax.plot(limits, limits, color="0.4", linewidth=0.9, zorder=1)
         ax.set_xlim(limits)
         ax.set_ylim(limits)
-        scatter = np.log10(radius[shown] / reference[shown])
-        robust = 1.4826 * np.median(np.abs(scatter - np.median(scatter)))
-        note = f"{shown.sum()} stars\nmedian {np.median(scatter):+.3f} dex\nscatter {robust:.3f} dex"
-        ax.text(0.03, 0.97, note, transform=ax.transAxes, ha="left", va="top", fontsize="small", color="0.35")
+    note = f"{useful.sum()} stars with\nparallax S/N > {min_parallax_snr:g}"
+    if useful.any():
+        difference = np.log10(radius[useful] / reference[useful])
+        robust = 1.4826 * np.median(np.abs(difference - np.median(difference)))
+        note += f":\nmedian {np.median(difference):+.3f} dex\nscatter {robust:.3f} dex"
+    note += f"\n(open: {(shown & ~useful).sum()} others)"
+    ax.text(0.03, 0.97, note, transform=ax.transAxes, ha="left", va="top", fontsize="small", color="0.35")
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     for axis in (ax.xaxis, ax.yaxis):

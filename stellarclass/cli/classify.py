@@ -40,9 +40,16 @@ def add_parser(verbs):
     )
     parser.add_argument("targets", nargs="+", metavar="FILE | RA DEC", help="a table, or positions")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the table here; its ending says how")
-    parser.add_argument("--format", choices=FORMATS, help="format of OUT, or of standard output if there is none")
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        metavar="FORMAT",
+        help=f"{', '.join(FORMATS)}; of standard output if there is no OUT",
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace OUT if it is there")
-    parser.add_argument("--input-format", choices=[*FORMATS, "ascii"], help="format of FILE (default: by its ending)")
+    parser.add_argument(
+        "--input-format", choices=[*FORMATS, "ascii"], metavar="FORMAT", help="of FILE (default: by its ending)"
+    )
     parser.add_argument("--columns", nargs=2, metavar=("RA", "DEC"), help="position columns of FILE (default: found)")
     where = parser.add_argument_group("where from")
     where.add_argument("--images", type=Path, metavar="DIR", help="a copy of SDSS's archive tree, not the network")

@@ -85,10 +85,10 @@ def add_network(parser):
         The verb's.
     """
     group = parser.add_argument_group("how")
+    group.add_argument("--ensemble", metavar="NAME", help="ensemble by name or folder (default: default)")
     group.add_argument(
-        "--ensemble", metavar="NAME", help="ensemble by name or folder; `stellarclass ensembles` lists them"
+        "--label-system", choices=LABEL_SYSTEMS, metavar="NAME", help=f"whose classes: {' or '.join(LABEL_SYSTEMS)}"
     )
-    group.add_argument("--label-system", choices=LABEL_SYSTEMS, help="whose classes to speak (default: the ensemble's)")
     group.add_argument("--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: cpu)")
     group.add_argument("--batch-size", type=positive, metavar="N", help="stars in one batch; bounds the memory")
 
