@@ -1,0 +1,177 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""From the members' answers to one calibrated answer: plain NumPy, one formula a function.
+
+M is the number of members, N of stars, C of classes. Everything is float64, and weights sum to 1.
+"""
+
+import numpy as np
+
+__all__ = [
+    "PAPER_WEIGHTS",
+    "calibrate",
+    "class_sets",
+    "domain_score",
+    "mean_log_probabilities",
+    "total_variance",
+]
+
+PAPER_WEIGHTS = {"Base": 0.10, "A": 0.20, "F": 0.10, "G": 0.20, "K": 0.15, "M": 0.25}
+"""Weight of each member in the class probabilities (Deng et al. 2024, Section 3.2.2)."""
+
+
+def mean_log_probabilities(logits, weights):
+    """Logarithm of the weighted mean of the members' class probabilities.
+
+    Parameters
+    ----------
+    logits : ndarray, shape (M, N, C)
+        Class scores, softmax not yet taken.
+    weights : ndarray, shape (M,)
+        Non-negative, sum 1.
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+        Stays finite where a probability is too small for a float.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stellarclass.nets.combination import mean_log_probabilities
+    >>> np.exp(mean_log_probabilities(np.log([[[0.9, 0.1]], [[0.5, 0.5]]]), np.array([0.25, 0.75])))
+    array([[0.6, 0.4]])
+    """
+    log_p = logits - np.logaddexp.reduce(logits, axis=2, keepdims=True)
+    used = weights > 0
+    return np.logaddexp.reduce(log_p[used] + np.log(weights[used])[:, None, None], axis=0)
+
+
+def total_variance(means, variances, weights):
+    """Mean, total variance and spread of a mixture of Gaussians, by the law of total variance.
+
+    With equal weights the total is Eq. 1 of Deng et al. (2024), read as ``mean(sigma_i^2 + mu_i^2) - mean(mu_i)^2``;
+    it is computed as ``mean(sigma_i^2) + mean((mu_i - mean(mu_i))^2)``, which is the same and cannot become negative.
+
+    Parameters
+    ----------
+    means, variances : ndarray, shape (M, N)
+        What each member predicts.
+    weights : ndarray, shape (M,)
+        Non-negative, sum 1.
+
+    Returns
+    -------
+    mean, variance, spread : ndarray, shape (N,)
+        Mean, total variance, and standard deviation between the members' means.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stellarclass.nets.combination import total_variance
+    >>> total_variance(np.array([[1.0], [3.0]]), np.array([[0.5], [1.5]]), np.array([0.5, 0.5]))
+    (array([2.]), array([2.]), array([1.]))
+    """
+    mean = weights @ means
+    between = weights @ (means - mean) ** 2
+    return mean, weights @ variances + between, np.sqrt(between)
+
+
+def calibrate(log_probabilities, *, temperature=1.0, bias=0.0):
+    """Vector scaling: class probabilities after one common temperature and one offset per class.
+
+    Parameters
+    ----------
+    log_probabilities : ndarray, shape (N, C)
+        Combined, see `mean_log_probabilities`.
+    temperature : float
+        Above 1 makes the answer less certain.
+    bias : float or array-like, shape (C,)
+        Added to the scaled logarithms.
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+        Rows sum to 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stellarclass.nets.combination import calibrate
+    >>> calibrate(np.log([[0.8, 0.2]]), temperature=2.0)
+    array([[0.66666667, 0.33333333]])
+    """
+    scaled = log_probabilities / temperature + np.asarray(bias, float)
+    p = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def class_sets(probabilities, threshold):
+    """Sets of the most probable classes that reach a cumulative probability (adaptive prediction sets).
+
+    The class that crosses the threshold is in the set, so that no set is empty. With the threshold chosen on
+    calibration stars as in split conformal prediction (Romano, Sesia & Candes 2020, NeurIPS 33, 3581, without their
+    randomization), the true class is in the set at the level asked for.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (N, C)
+        Calibrated class probabilities.
+    threshold : float
+        Cumulative probability to be reached, 0 to 1.
+
+    Returns
+    -------
+    ndarray, shape (N, C), bool
+        Membership.
+
+    Examples
+    --------
+    >>> from stellarclass.nets.combination import class_sets
+    >>> import numpy as np
+    >>> class_sets(np.array([[0.1, 0.6, 0.3], [0.0, 0.05, 0.95]]), 0.8)
+    array([[False,  True,  True],
+           [False, False,  True]])
+    """
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    descending = np.take_along_axis(probabilities, order, axis=1)
+    before = np.cumsum(descending, axis=1) - descending
+    within = before < threshold
+    within[:, :1] = True
+    members = np.zeros(probabilities.shape, bool)
+    np.put_along_axis(members, order, within, axis=1)
+    return members
+
+
+def domain_score(features, *, center, precision, limit):
+    """Mahalanobis distance from the training set, in units of the largest that counts as inside.
+
+    Parameters
+    ----------
+    features : array-like, shape (N, D)
+        One of the ensemble's inputs.
+    center : array-like, shape (D,)
+        Mean of the training set.
+    precision : array-like, shape (D, D)
+        Inverse of its covariance.
+    limit : float
+        Distance at which the domain ends, above 0.
+
+    Returns
+    -------
+    ndarray, shape (N,)
+        Above 1 is outside; NaN where a feature is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stellarclass.nets.combination import domain_score
+    >>> domain_score([[3.0, 4.0], [0.0, np.nan]], center=[0, 0], precision=np.eye(2), limit=10.0)
+    array([0.5, nan])
+    """
+    offset = np.asarray(features, float) - np.asarray(center, float)
+    finite = np.isfinite(offset).all(axis=1)
+    score = np.full(len(offset), np.nan)
+    offset = offset[finite]
+    square = np.einsum("nd,de,ne->n", offset, np.asarray(precision, float), offset)
+    score[finite] = np.sqrt(np.maximum(square, 0)) / limit
+    return score

@@ -1,0 +1,118 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""`CompactNet`: the default ensemble's member. What is physical first, a small label map per system on top."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+__all__ = ["CompactConfig", "CompactNet"]
+
+
+@dataclass
+class CompactConfig:
+    """Sizes of a `CompactNet`.
+
+    Attributes
+    ----------
+    features : int
+        Columns of the input ``features``.
+    size : int
+        Side of the input ``residual``.
+    width : int
+        Hidden units of the dense trunk.
+    channels : int
+        Channels of the first convolution; the second has twice as many.
+    classes : int
+        Classes of every label system.
+    label_systems : tuple of str
+        One label map each.
+    """
+
+    features: int = 46
+    size: int = 16
+    width: int = 128
+    channels: int = 12
+    classes: int = 5
+    label_systems: tuple = ("sdss", "pecaut_mamajek")
+
+
+class CompactNet(nn.Module):
+    """Residual image and photometric features in; colors, temperature and radius out; classes from those.
+
+    Parameters
+    ----------
+    **sizes
+        Fields of `CompactConfig`.
+
+    Notes
+    -----
+    ``forward`` takes a dict with ``features`` (B, F), ``residual`` (B, 5, S, S) and ``radius_base`` (B,), as
+    `stellarclass.stamps.photometric.PhotometricRecipe` makes them, and returns a dict:
+
+    ``colors_mean``, ``colors_logvar`` : (B, 4)
+        Observed u-g, g-r, r-i, i-z free of noise, in mag.
+    ``log_teff`` : (B,)
+        log10 of the effective temperature in kelvin.
+    ``radius_mean``, ``radius_variance`` : (B,)
+        log10 of the radius in R_sun, in dex.
+    ``logits_<system>`` : (B, C)
+        One per label system, from the physical outputs alone.
+    """
+
+    def __init__(self, **sizes):
+        super().__init__()
+        if "label_systems" in sizes:
+            sizes["label_systems"] = tuple(sizes["label_systems"])
+        self.config = c = CompactConfig(**sizes)
+        self.register_buffer("center", torch.zeros(c.features))
+        self.register_buffer("scale", torch.ones(c.features))
+        self.conv1 = nn.Conv2d(5, c.channels, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(c.channels, 2 * c.channels, 3, stride=2, padding=1)
+        pixels = ((c.size + 3) // 4) ** 2
+        self.pixels = nn.Linear(2 * c.channels * pixels, 32)
+        self.trunk1 = nn.Linear(c.features + 32, c.width)
+        self.trunk2 = nn.Linear(c.width, c.width)
+        self.trunk3 = nn.Linear(c.width, c.width)
+        self.physical = nn.Linear(c.width, 4 + 4 + 1 + 2)
+        self.maps = nn.ModuleDict(
+            {name: nn.Sequential(nn.Linear(11, 64), nn.SiLU(), nn.Linear(64, c.classes)) for name in c.label_systems}
+        )
+        # Start from the first guesses: colors as measured, radius as its base.
+        nn.init.zeros_(self.physical.weight)
+        nn.init.zeros_(self.physical.bias)
+
+    def set_scaling(self, features):
+        """Remember center and scale of the training set's features (B, F), so that they travel with the weights."""
+        self.center.copy_(features.mean(0))
+        self.scale.copy_(features.std(0).clamp_min(1e-3))
+
+    def forward(self, inputs):
+        raw = inputs["features"]
+        features = ((raw - self.center) / self.scale).clamp(-8, 8)  # (B, F)
+        x = F.silu(self.conv1(inputs["residual"]))  # (B, C, S/2, S/2)
+        x = F.silu(self.conv2(x))  # (B, 2C, S/4, S/4)
+        x = F.silu(self.pixels(x.flatten(1)))  # (B, 32)
+        x = F.silu(self.trunk1(torch.cat([features, x], dim=1)))  # (B, width)
+        x = x + F.silu(self.trunk2(x))
+        x = x + F.silu(self.trunk3(x))
+        y = self.physical(x)  # (B, 11)
+        measured = raw[:, 1:6]  # magnitudes relative to the reference band
+        colors = measured[:, :-1] - measured[:, 1:] + y[:, :4]  # (B, 4)
+        logvar = (y[:, 4:8] - 6.0).clamp(-10, 2)
+        log_teff = 3.72 + y[:, 8]
+        radius = inputs["radius_base"] + y[:, 9]
+        variance = F.softplus(y[:, 10] - 3.0) ** 2 + 1e-6
+        answer = {
+            "colors_mean": colors,
+            "colors_logvar": logvar,
+            "log_teff": log_teff,
+            "radius_mean": radius,
+            "radius_variance": variance,
+        }
+        physical = [colors, 0.5 * logvar, (log_teff - 3.72)[:, None] * 5, radius[:, None], 0.5 * variance.log()[:, None]]
+        physical = torch.cat(physical, dim=1)  # (B, 11)
+        for name, label_map in self.maps.items():
+            answer[f"logits_{name}"] = label_map(physical)
+        return answer
