@@ -219,6 +219,8 @@ def parse_positions(arguments):
     >>> print(parse_positions(["323.34 -0.73", "21:33:27.0 -00:49:24"]).to_string())
     ['323.34 -0.73', '323.363 -0.823333']
     """
+    from math import isfinite
+
     from astropy.coordinates import SkyCoord
 
     from ..exceptions import InputError
@@ -233,9 +235,12 @@ def parse_positions(arguments):
             half = len(pair) // 2
             if len(pair) not in (2, 6):
                 raise ValueError("expected two numbers")
-            text = [" ".join(pair[:half]), " ".join(pair[half:])]
-            plain = len(pair) == 2 and all(_is_number(word) for word in pair)
-            position = SkyCoord(*text, unit=("deg" if plain else "hourangle", "deg"))
+            if len(pair) == 2 and all(_is_number(word) for word in pair):
+                position = SkyCoord(*map(float, pair), unit="deg")
+            else:
+                position = SkyCoord(" ".join(pair[:half]), " ".join(pair[half:]), unit=("hourangle", "deg"))
+            if not (isfinite(position.ra.deg) and isfinite(position.dec.deg)):
+                raise ValueError("not finite")
         except (ValueError, TypeError) as err:
             raise InputError(
                 f"{argument!r} is neither a file nor a position such as "

@@ -40,11 +40,16 @@ def run(args):
     int
         Exit code.
     """
-    from .. import list_ensembles, load_ensemble
+    from ..nets.weights import list_ensembles, load_ensemble, write_card_md
     from . import EXIT_OK
 
-    if args.name is None:
-        print("\n".join(line.rstrip() for line in list_ensembles().pformat(max_lines=-1, max_width=-1)))
-    else:
-        print(load_ensemble(args.name).card)
+    if args.name is not None:
+        # Loading it, not just its card, so that what is shown has been checked against the weights.
+        print(write_card_md(load_ensemble(args.name).card), end="")
+        return EXIT_OK
+    table = list_ensembles()
+    shown = table["name", "version", "members", "size", "classes", "label_systems"]
+    print("\n".join(line.rstrip() for line in shown.pformat(max_lines=-1, max_width=-1, align="<")))
+    for row in table:
+        print(f"\n{row['name']}: {row['description']}")
     return EXIT_OK

@@ -89,7 +89,9 @@ def add_network(parser):
     group.add_argument(
         "--label-system", choices=LABEL_SYSTEMS, metavar="NAME", help=f"whose classes: {' or '.join(LABEL_SYSTEMS)}"
     )
-    group.add_argument("--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: cpu)")
+    group.add_argument(
+        "--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: a GPU if there is one)"
+    )
     group.add_argument("--batch-size", type=positive, metavar="N", help="stars in one batch; bounds the memory")
 
 
