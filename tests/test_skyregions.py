@@ -94,11 +94,11 @@ def test_ellipse_annulus():
     assert inside_region(region, coords).tolist() == [False, True, False]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     lon=st.floats(0, 360),
     lat=st.floats(-89, 89),
-    size=st.sampled_from([1e-4, 1e-2, 1.0, 30.0]),
+    size=st.sampled_from([1e-2, 1.0, 30.0]),
     corners=st.lists(st.tuples(st.floats(0, 360), st.floats(0.05, 1)), min_size=3, max_size=12, unique=True),
 )
 def test_polygon_circle_holds_every_corner_and_is_smallest(lon, lat, size, corners):
@@ -110,12 +110,13 @@ def test_polygon_circle_holds_every_corner_and_is_smallest(lon, lat, size, corne
         return
     center, radius = region_circle(PolygonSkyRegion(vertices))
     apart = center.separation(vertices)
-    assert (apart <= radius * (1 + 1e-9) + 1e-9 * u.arcsec).all()
+    rounding = 1e-6 * u.arcsec
+    assert (apart <= radius + rounding).all()
     # Not larger than needed: no circle around any nearby center is smaller.
-    assert radius <= size * u.deg * (1 + 1e-9)
+    assert radius <= size * u.deg + rounding
     for turn in np.arange(0, 360, 30) * u.deg:
         other = center.directional_offset_by(turn, 0.01 * radius)
-        assert other.separation(vertices).max() >= radius - 1e-9 * radius - 1e-8 * u.arcsec
+        assert other.separation(vertices).max() >= radius - rounding
 
 
 def test_polygon_with_many_corners():
