@@ -236,11 +236,12 @@ def parse_positions(arguments):
             if len(pair) not in (2, 6):
                 raise ValueError("expected two numbers")
             if len(pair) == 2 and all(_is_number(word) for word in pair):
-                position = SkyCoord(*map(float, pair), unit="deg")
+                degrees = [float(word) for word in pair]
+                if not all(isfinite(value) for value in degrees):
+                    raise ValueError("not finite")
+                position = SkyCoord(*degrees, unit="deg")
             else:
                 position = SkyCoord(" ".join(pair[:half]), " ".join(pair[half:]), unit=("hourangle", "deg"))
-            if not (isfinite(position.ra.deg) and isfinite(position.dec.deg)):
-                raise ValueError("not finite")
         except (ValueError, TypeError) as err:
             raise InputError(
                 f"{argument!r} is neither a file nor a position such as "
