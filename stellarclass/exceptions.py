@@ -54,12 +54,18 @@ class ArchiveError(StellarclassError, OSError):
         What happened, in words.
     url : str
         Address or path that failed.
+    failed : ndarray of int, optional
+        Where many things were asked for: the indices of those that remain unanswered.
+    partial : `~astropy.table.Table`, optional
+        Where many things were asked for: the answer for all the others.
     """
 
-    def __init__(self, reason, url):
+    def __init__(self, reason, url, *, failed=None, partial=None):
         super().__init__(reason, url)
         self.reason = str(reason)
         self.url = str(url)
+        self.failed = failed
+        self.partial = partial
 
     def __str__(self):
         return f"{self.reason} ({self.url})"
