@@ -37,3 +37,21 @@ def real_data():
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def sas_tree(tmp_path_factory):
+    """Root of a small SAS tree: the fields of `skyframes.FIELDS`. Not to be written to."""
+    from skyframes import write_tree
+
+    return write_tree(tmp_path_factory.mktemp("sas"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Downloads go to a folder of the tests' own: nobody's cache is read or written."""
+    from stellarclass import conf
+
+    folder = tmp_path_factory.mktemp("cache")
+    with conf.set_temp("cache_dir", str(folder)):
+        yield folder

@@ -14,19 +14,22 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
+from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
 
 from .._config import conf
 from ..exceptions import BadAnswerError, NotInArchiveError
 from .base import BANDS, Frame
 
-__all__ = ["celestial_wcs", "epoch_of", "read_frame", "read_header"]
+__all__ = ["celestial_wcs", "epoch_of", "read_frame", "read_geometry", "read_header"]
 
 _BLOCK = 2880
 _CARD = 80
 _END = b"END".ljust(_CARD)
 _MAX_HEADER = 100 * _BLOCK  # SDSS's have 3 blocks
 _PIECE = 65536
+# What reading a damaged header can raise; the warning only where the user makes errors of warnings.
+_DAMAGE = (KeyError, TypeError, ValueError, IndexError, OverflowError, fits.VerifyError, AstropyWarning)
 _CAMERA_ROWS = "riuzg"  # in the order in which a star crosses them
 
 
@@ -64,9 +67,7 @@ def read_frame(source, *, band=None, key=None, name=None):
     del raw
     try:
         return _parse(content, band, key, name)
-    except BadAnswerError:
-        raise
-    except (KeyError, TypeError, ValueError, IndexError, fits.VerifyError) as err:
+    except _DAMAGE as err:
         raise BadAnswerError(f"not an SDSS frame: {err}", name) from err
 
 
@@ -103,6 +104,33 @@ def read_header(path):
     if content[:9] != b"SIMPLE  =":
         raise BadAnswerError(_what_it_is(content), name)
     return _header(content, 0, name)[0]
+
+
+def read_geometry(path):
+    """Where and when a frame was taken, from its header alone.
+
+    Parameters
+    ----------
+    path : path-like
+        A frame on disk, plain or compressed with bzip2.
+
+    Returns
+    -------
+    wcs : `~astropy.wcs.WCS`
+        As `celestial_wcs` makes it.
+    epoch : float
+        As `epoch_of` makes it.
+
+    Raises
+    ------
+    stellarclass.exceptions.BadAnswerError
+        If the file does not begin with the header of an SDSS frame.
+    """
+    header = read_header(path)
+    try:
+        return celestial_wcs(header), epoch_of(header)
+    except _DAMAGE as err:
+        raise BadAnswerError(f"not an SDSS frame: {err}", os.fspath(path)) from err
 
 
 def celestial_wcs(header):
@@ -272,7 +300,7 @@ def _header(content, start, name):
         raise BadAnswerError(f"truncated or damaged: the FITS header at byte {start} does not end", name)
     try:
         return fits.Header.fromstring(content[start:end].decode("ascii")), end
-    except (UnicodeDecodeError, ValueError) as err:
+    except _DAMAGE as err:
         raise BadAnswerError(f"damaged FITS header at byte {start}: {err}", name) from err
 
 

@@ -14,9 +14,9 @@ from astropy.wcs import WCS
 from .. import flags
 from .._progress import progress_bar
 from ..astrometry import propagate
-from ..exceptions import BadAnswerError, InputError, NotInArchiveError, StellarclassWarning
+from ..exceptions import InputError, NotInArchiveError, StellarclassWarning
 from .base import BANDS, FieldKey
-from .frames import celestial_wcs, epoch_of, read_frame, read_header
+from .frames import read_frame, read_geometry
 from .objid import DEFAULT_RERUN, check_key, known_fields
 from .prefetch import load_fields
 
@@ -199,10 +199,9 @@ def _footprint(key, paths):
     reasons = []
     for band in sorted(paths, key=_BEST_BANDS.index):
         try:
-            header = read_header(paths[band])
-            wcs, epoch = celestial_wcs(header), epoch_of(header)
-        except (OSError, KeyError, ValueError) as err:
-            reasons.append(str(err) if isinstance(err, BadAnswerError) else f"{err} ({paths[band]})")
+            wcs, epoch = read_geometry(paths[band])
+        except OSError as err:
+            reasons.append(str(err))
             continue
         nx, ny = wcs.pixel_shape
         corners = np.array([[-0.5, -0.5], [nx - 0.5, -0.5], [nx - 0.5, ny - 0.5], [-0.5, ny - 0.5]])

@@ -17,7 +17,7 @@ from ..exceptions import ArchiveError, ArchiveTimeoutError, BadAnswerError, NotI
 
 __all__ = ["Transport"]
 
-_PIECE = 1 << 18
+_PIECE = 1 << 16
 _FIRST_DELAY = 1.0  # seconds before the second try; doubled for each one after it
 _LONGEST_DELAY = 60.0
 
@@ -144,10 +144,12 @@ class Transport:
         if promised is not None and promised > limit:
             raise _RefusedError(f"the answer has {promised} bytes, more than the {limit} accepted", url)
         got = 0
-        # read1 returns what has come instead of waiting for a full piece, so that the clock is looked at in time.
+        # read1 returns what has come instead of waiting for a full piece, so that the clock is looked at in time;
+        # urllib3 1 does not have it.
+        read = getattr(response.raw, "read1", response.raw.read)
         while True:
             try:
-                piece = response.raw.read1(_PIECE, decode_content=False)
+                piece = read(_PIECE, decode_content=False)
             except urllib3.exceptions.IncompleteRead as err:
                 raise BadAnswerError(f"truncated: {got} of {promised or 'unknown'} bytes came", url) from err
             if not piece:

@@ -1,0 +1,141 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import logging
+import multiprocessing
+import threading
+
+import numpy as np
+import pytest
+from skyframes import frame_bytes
+
+from stellarclass.archives import FieldKey, LocalSAS
+from stellarclass.archives.cache import FrameCache
+from stellarclass.exceptions import BadAnswerError, NotInArchiveError
+
+KEY = FieldKey(2583, 301, 2, 136)
+URL = "http://127.0.0.1/frame"
+CONTENT = frame_bytes(KEY, "r", (323.34, -0.73))
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return FrameCache(tmp_path, archive="http://127.0.0.1/sas", data_release=17)
+
+
+def files(cache):
+    return [path for path in cache.folder.rglob("*") if path.is_file()]
+
+
+def test_what_goes_in_comes_out(cache):
+    assert cache.get(KEY, "r") is None
+    stored = cache.put(KEY, "r", [CONTENT[:1000], CONTENT[1000:]], url=URL)
+    assert files(cache) == [cache.path(KEY, "r")]
+    assert cache.path(KEY, "r").read_bytes() == CONTENT
+    again = cache.get(KEY, "r")
+    np.testing.assert_array_equal(again.data, stored.data)
+    assert cache.get(KEY, "g") is None
+
+
+def test_a_cache_is_a_sas_tree(cache, tmp_path):
+    cache.put(KEY, "r", [CONTENT], url=URL)
+    assert LocalSAS(tmp_path).keys() == [KEY]
+
+
+@pytest.mark.parametrize(
+    "content", [CONTENT[:-100], b"<html></html>", b"", CONTENT[:4000] + CONTENT[4001:]], ids=["cut", "html", "none", "hole"]
+)
+def test_nothing_broken_goes_in(cache, content):
+    with pytest.raises(BadAnswerError, match=URL):
+        cache.put(KEY, "r", [content], url=URL)
+    assert files(cache) == []
+
+
+def test_no_other_frame_goes_in(cache):
+    with pytest.raises(BadAnswerError, match="asked for was"):
+        cache.put(KEY, "g", [CONTENT], url=URL)
+    assert files(cache) == []
+
+
+def test_an_interrupted_download_leaves_nothing(cache):
+    def pieces():
+        yield CONTENT[:1000]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache.put(KEY, "r", pieces(), url=URL)
+    assert files(cache) == []
+
+
+def test_a_good_file_survives_a_bad_successor(cache):
+    cache.put(KEY, "r", [CONTENT], url=URL)
+    with pytest.raises(BadAnswerError):
+        cache.put(KEY, "r", [b"<html>"], url=URL)
+    assert cache.get(KEY, "r") is not None
+
+
+def test_a_damaged_file_is_removed(cache, caplog):
+    cache.put(KEY, "r", [CONTENT], url=URL)
+    path = cache.path(KEY, "r")
+    path.write_bytes(CONTENT[:500])
+    with caplog.at_level(logging.WARNING):
+        assert cache.get(KEY, "r") is None
+    assert "truncated" in caplog.text
+    assert str(path) in caplog.text
+    assert files(cache) == []
+
+
+@pytest.mark.parametrize("key", [KEY._replace(run="../../etc"), KEY._replace(camcol=7), KEY._replace(field=-1)])
+def test_paths_are_made_of_checked_integers(cache, key):
+    with pytest.raises((NotInArchiveError, ValueError)):
+        cache.path(key, "r")
+
+
+def test_archives_and_releases_are_kept_apart(tmp_path):
+    folders = {
+        FrameCache(tmp_path, archive=archive, data_release=release).folder
+        for archive in ("https://data.sdss.org/sas", "http://127.0.0.1:8000/sas")
+        for release in (17, 18)
+    }
+    assert len(folders) == 4
+    assert all(folder.is_relative_to(tmp_path) for folder in folders)
+    slash = FrameCache(tmp_path, archive="https://data.sdss.org/sas/", data_release=17).folder
+    assert slash in folders
+
+
+def test_the_configured_folder(own_cache):
+    assert FrameCache(archive="x", data_release=17).folder.is_relative_to(own_cache)
+
+
+def test_many_threads_one_file(cache):
+    """Each puts and gets the same frame; nobody ever sees half of it."""
+    seen = []
+
+    def work():
+        for _ in range(5):
+            cache.put(KEY, "r", [CONTENT[i : i + 5000] for i in range(0, len(CONTENT), 5000)], url=URL)
+            seen.append(cache.get(KEY, "r"))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 20
+    assert all(frame is not None for frame in seen)
+    assert files(cache) == [cache.path(KEY, "r")]
+
+
+def _put_and_get(folder):
+    cache = FrameCache(folder, archive="http://127.0.0.1/sas", data_release=17)
+    for _ in range(5):
+        cache.put(KEY, "r", [CONTENT], url=URL)
+        if cache.get(KEY, "r") is None:
+            return False
+    return True
+
+
+def test_several_processes_one_file(cache, tmp_path):
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert all(pool.map(_put_and_get, [tmp_path] * 2))
+        pool.close()
+        pool.join()
+    assert files(cache) == [cache.path(KEY, "r")]
