@@ -17,13 +17,14 @@ _HOME = {
     "Gaia": "gaia",
     "LocalAstrometry": "localastrometry",
     "LocalSAS": "localsas",
+    "NoAstrometry": "noastrometry",
     "SDSS": "sdss",
     "decode_objid": "objid",
     "encode_objid": "objid",
     "read_frame": "frames",
 }
 
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name):

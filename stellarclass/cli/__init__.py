@@ -30,12 +30,12 @@ EXIT_INTERRUPTED = 130
 _DESCRIPTION = "Spectral classes and stellar radii, with uncertainties, from SDSS images and Gaia astrometry."
 _EPILOG = """\
 examples:
-  stellarclass demo                             no network needed: a simulated field, start to finish
-  stellarclass classify stars.csv -o stars.vot  a table of positions in, a table of classes and radii out
+  stellarclass demo                             a simulated field, start to finish, without a network
+  stellarclass classify stars.csv -o stars.vot  a table of positions in, classes and radii out
   stellarclass classify "323.34 -0.73"          one position, in degrees
 
 exit codes: 0 done; 1 an archive, the ensemble or the disk failed; 2 the input was not understood;
-3 complete, but an archive failed for some stars (run again); 130 interrupted
+3 complete, but an archive failed for some stars: run again; 130 interrupted
 """
 
 
@@ -104,6 +104,9 @@ def _run(args):
         if isinstance(err, (StellarclassError, OSError)):
             _complain(f"error: {_one_line(err)}")
             return EXIT_USAGE if isinstance(err, InputError) else EXIT_FAILED
+        if isinstance(err, ModuleNotFoundError):
+            _complain(f"error: this needs the package {err.name}: python -m pip install {err.name}")
+            return EXIT_FAILED
         _complain(f"error: {type(err).__name__}: {_one_line(err)} (unexpected; --debug shows where)")
         return EXIT_FAILED
 

@@ -9,15 +9,10 @@ from .options import add_common, add_network, add_verb, classifier_options, posi
 
 __all__ = ["FORMATS", "add_parser", "parse_positions", "read_targets", "run"]
 
-FORMATS = {"votable": ".vot", "fits": ".fits", "ecsv": ".ecsv", "csv": ".csv", "parquet": ".parquet"}
-"""Formats of a table on disk, and the ending that a file of each has."""
+FORMATS = ("votable", "fits", "ecsv", "parquet", "csv")
+"""Formats of a file: those of `stellarclass.tables`, which keep everything, and CSV, which keeps the values."""
 
-_ENDINGS = {ending: name for name, ending in FORMATS.items()} | {
-    ".xml": "votable",
-    ".votable": "votable",
-    ".fit": "fits",
-}
-_READERS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "ascii": "ascii"}
+_TEXT_FORMATS = {"csv": "ascii.csv", "ascii": "ascii"}  # formats that astropy itself reads
 
 
 def add_parser(verbs):
@@ -99,9 +94,7 @@ def run(args):
         table = _classify(targets, is_table, args, options)
 
     if args.output is not None:
-        from ..tables import write_table
-
-        write_table(table, args.output, format=output_format, overwrite=args.overwrite)
+        _write(table, args.output, output_format, overwrite=args.overwrite)
     elif args.format is not None:
         _write_to_stdout(table, args.format)
     else:
@@ -150,14 +143,14 @@ def _sources(args):
 def _format_of(path, option):
     """Format by a file's ending."""
     from ..exceptions import InputError
+    from ..tables import table_format
 
-    suffixes = [s.lower() for s in path.suffixes]
-    if suffixes[-1:] == [".gz"]:
-        suffixes.pop()
-    name = _ENDINGS.get(suffixes[-1]) if suffixes else None
-    if name is None:
-        raise InputError(f"{path}: the ending does not say the format; use {option} or one of {', '.join(_ENDINGS)}")
-    return name
+    if path.suffix.lower() == ".csv":
+        return "csv"
+    try:
+        return table_format(path)
+    except InputError as err:
+        raise InputError(f"{err}; csv: .csv; or use {option}") from err
 
 
 def read_targets(arguments, *, input_format=None):
@@ -264,23 +257,33 @@ def _read(path, input_format):
     from astropy.table import Table
 
     from ..exceptions import InputError
+    from ..tables import read_table
 
     name = input_format or _format_of(path, "--input-format")
+    if name not in _TEXT_FORMATS:
+        return read_table(path, format=name)
     try:
-        return Table.read(path, format=_READERS.get(name, name))
-    except Exception as err:  # each reader has its own way to say that a file is not its kind
+        return Table.read(path, format=_TEXT_FORMATS[name])
+    except Exception as err:  # readers of text have many ways to say that a file is not their kind
         reason = str(err).strip().splitlines() or [type(err).__name__]
-        raise InputError(f"{path} cannot be read as {name}: {reason[0]}") from err
+        raise InputError(f"cannot read {path} as {name}: {reason[0]}") from err
+
+
+def _write(table, path, output_format, *, overwrite=False):
+    from ..tables import write_table
+
+    if output_format == "csv":
+        table.write(path, format="ascii.csv", overwrite=overwrite)
+    else:
+        write_table(table, path, format=output_format, overwrite=overwrite)
 
 
 def _write_to_stdout(table, output_format):
     """Through a file, for not every writer can write to a pipe."""
     from tempfile import TemporaryDirectory
 
-    from ..tables import write_table
-
     with TemporaryDirectory() as folder:
-        path = Path(folder) / f"table{FORMATS[output_format]}"
-        write_table(table, path, format=output_format)
+        path = Path(folder) / "table"
+        _write(table, path, output_format)
         sys.stdout.buffer.write(path.read_bytes())
     sys.stdout.flush()
