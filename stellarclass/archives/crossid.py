@@ -193,9 +193,8 @@ def _match(ra, dec, rows):
     ambiguous = np.array([np.count_nonzero(~spoken_for[inside]) > 0 for inside in near], bool)
     psfmag = np.stack([rows[f"psfMag_{band}"][best] for band in BANDS], axis=-1)
     psfmag[~((psfmag > 0) & (psfmag < 40))] = np.nan  # -9999 stands for none
-    return CrossMatch(
-        found, ambiguous, **{name: rows[name][best] for name in ("objid", "run", "rerun", "camcol", "field")}, psfmag=psfmag
-    )
+    ids = {name: rows[name][best] for name in ("objid", "run", "rerun", "camcol", "field")}
+    return CrossMatch(found, ambiguous, **ids, psfmag=psfmag)
 
 
 def _unit_vectors(ra, dec):

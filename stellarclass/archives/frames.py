@@ -246,7 +246,7 @@ def _parse(content, band, key, name):
         raise BadAnswerError(_what_it_is(content), name)
     header, start = _header(content, 0, name)
     data, start = _image(content, header, start, 2, name)
-    ny, nx = data.shape
+    nx = data.shape[1]
     found = str(header["FILTER"]).strip()
     if found not in BANDS:
         raise ValueError(f"FILTER is {found!r}, expected one of {', '.join(BANDS)}")

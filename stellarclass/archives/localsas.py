@@ -99,7 +99,7 @@ class LocalSAS:
                     key = FieldKey(run, _rerun(folder, run, camcol), camcol, field)
                     found.setdefault(key, {}).setdefault(band, Path(folder, name))
         if not found:
-            raise NotInArchiveError("no frame-<band>-<run>-<camcol>-<field>.fits or .fits.bz2 in this folder", self.root)
+            raise NotInArchiveError("no frame-<band>-<run>-<camcol>-<field>.fits(.bz2) in this folder", self.root)
         return found
 
     @cached_property

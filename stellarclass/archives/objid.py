@@ -212,8 +212,11 @@ def known_fields(targets):
     strange = has_objid & ~good
     if strange.any():
         row = np.flatnonzero(strange)[0]
-        _warn(strange, f"an objid that names no SDSS field (the first is row {row}: {targets.objid[row]}); "
-                       "their positions are used instead")
+        _warn(
+            strange,
+            f"an objid that names no SDSS field (the first is row {row}: {targets.objid[row]}); "
+            "their positions are used instead",
+        )
     return targets, alive & ~named & ~good
 
 

@@ -150,8 +150,9 @@ class Transport:
         while True:
             try:
                 piece = read(_PIECE, decode_content=False)
-            except urllib3.exceptions.IncompleteRead as err:
-                raise BadAnswerError(f"truncated: {got} of {promised or 'unknown'} bytes came", url) from err
+            except urllib3.exceptions.ProtocolError as err:
+                reason = f"truncated: the connection ended after {got} of {promised or '?'} bytes"
+                raise BadAnswerError(reason, url) from err
             if not piece:
                 break
             got += len(piece)

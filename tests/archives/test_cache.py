@@ -41,7 +41,9 @@ def test_a_cache_is_a_sas_tree(cache, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [CONTENT[:-100], b"<html></html>", b"", CONTENT[:4000] + CONTENT[4001:]], ids=["cut", "html", "none", "hole"]
+    "content",
+    [CONTENT[:-100], b"<html></html>", b"", CONTENT[:4000] + CONTENT[4001:]],
+    ids=["cut", "html", "none", "hole"],
 )
 def test_nothing_broken_goes_in(cache, content):
     with pytest.raises(BadAnswerError, match=URL):

@@ -31,7 +31,8 @@ def located(images, ra, dec, **columns):
 
 
 def keys(targets):
-    return [FieldKey(*(int(n) for n in row)) for row in zip(targets.run, targets.rerun, targets.camcol, targets.field, strict=True)]
+    columns = (getattr(targets, name).tolist() for name in FieldKey._fields)
+    return [FieldKey(*row) for row in zip(*columns, strict=True)]
 
 
 def test_it_is_an_image_source(images):
@@ -57,7 +58,13 @@ def test_real_field_without_i(real_data):
 
 
 def test_any_folder_above_the_frames_will_do(sas_tree):
-    for root in (sas_tree.parent, sas_tree, sas_tree / "dr17", sas_tree / "dr17/eboss/photoObj/frames/301", str(sas_tree)):
+    for root in (
+        sas_tree.parent,
+        sas_tree,
+        str(sas_tree),
+        sas_tree / "dr17",
+        sas_tree / "dr17/eboss/photoObj/frames/301",
+    ):
         assert set(LocalSAS(root).keys()) == set(FIELDS)
 
 

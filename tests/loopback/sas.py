@@ -18,13 +18,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from stellarclass import conf
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body>Back soon</body></html>\n"
 HANG = 30.0  # seconds; tests end long before
-COLUMNS = ("objid", "ra", "dec", "run", "rerun", "camcol", "field", "mode") + tuple(f"psfMag_{b}" for b in "ugriz")
+COLUMNS = ("objid", "ra", "dec", "run", "rerun", "camcol", "field", "mode", *(f"psfMag_{b}" for b in "ugriz"))
 
 
 @dataclass(frozen=True)
@@ -126,22 +125,28 @@ class SASServer:
         header, *lines = [line.split() for line in form["upload"].strip().splitlines()]
         assert header == ["name", "ra", "dec"], header
         assert form["photoScope"] == "nearPrim", form
-        places = SkyCoord([float(line[1]) for line in lines], [float(line[2]) for line in lines], unit="deg")
+        places = _unit_vectors([float(line[1]) for line in lines], [float(line[2]) for line in lines])
         rows = []
-        for place in places:
-            if self.catalog is None or not len(self.catalog):
-                continue
-            apart = place.separation(SkyCoord(self.catalog["ra"], self.catalog["dec"], unit="deg")).arcmin
-            inside = [k for k in np.argsort(apart) if apart[k] <= float(form["radius"])]
-            if not self.every:
-                inside = [k for k in inside if self.catalog["mode"][k] == 1][:1]
-            rows += inside
+        if self.catalog is not None and len(self.catalog):
+            objects = _unit_vectors(self.catalog["ra"], self.catalog["dec"])
+            limit = 2 * np.sin(np.radians(float(form["radius"]) / 60) / 2)
+            for place in places:
+                apart = np.linalg.norm(objects - place, axis=1)
+                inside = [k for k in np.argsort(apart) if apart[k] <= limit]
+                if not self.every:
+                    inside = [k for k in inside if self.catalog["mode"][k] == 1][:1]
+                rows += inside
         if self.scramble:
             rows = rows[::-1]
         text = [",".join([*names, "type"])] + [
             ",".join([*(str(self.catalog[n][k]) for n in names), "STAR"]) for k in rows
         ]
         return "#Table1\n" + "\n".join(text) + "\n"
+
+
+def _unit_vectors(ra, dec):
+    ra, dec = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 class _Handler(BaseHTTPRequestHandler):

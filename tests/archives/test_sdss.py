@@ -1,0 +1,467 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+import threading
+import time
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import Table
+from loopback.sas import COLUMNS, SASServer
+from skyframes import FIELDS, NO_I_BAND, frame_path
+
+from stellarclass import conf, flags
+from stellarclass.archives import SDSS, FieldKey, ImageSource, LocalSAS, decode_objid, encode_objid, transport
+from stellarclass.astrometry import propagate
+from stellarclass.exceptions import InputError, StellarclassWarning
+from stellarclass.targets import NO_ID, Targets
+
+FIRST, SECOND, _ = FIELDS
+STARS = 200
+ARCSEC = 1 / 3600
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
+
+
+def star_catalog():
+    """200 stars of the first field, 2 arcsec apart or more, as SkyServer would have them."""
+    k = np.arange(STARS)
+    ra, dec = FIELDS[FIRST][0] + (k % 20 - 10) * 2 * ARCSEC, FIELDS[FIRST][1] + (k // 20 - 5) * 4 * ARCSEC
+    rows = {"objid": encode_objid(FIRST.run, FIRST.camcol, FIRST.field, k), "ra": ra, "dec": dec, "mode": k * 0 + 1}
+    rows |= {name: np.full(STARS, getattr(FIRST, name)) for name in FieldKey._fields}
+    rows |= {f"psfMag_{band}": 20.0 + k / 1000 + j for j, band in enumerate("ugriz")}
+    return Table(rows)[list(COLUMNS)]
+
+
+@pytest.fixture
+def catalog():
+    return star_catalog()
+
+
+@pytest.fixture
+def server(sas_tree, catalog):
+    with SASServer(sas_tree, catalog=catalog) as server, server.configured():
+        yield server
+
+
+@pytest.fixture
+def sdss(request, tmp_path):
+    """Patient, so that a busy machine makes no difference, unless the test is about patience."""
+    hangs = hasattr(request.node, "callspec") and request.node.callspec.params.get("fault") == "hang"
+    return SDSS(cache_dir=tmp_path / "frames", retries=2, timeout=(0.5 if hangs else 30) * u.s)
+
+
+def at(ra, dec, **columns):
+    targets = Targets(ra=np.atleast_1d(np.array(ra, float)), dec=np.atleast_1d(np.array(dec, float)))
+    for name, values in columns.items():
+        getattr(targets, name)[:] = values
+    return targets
+
+
+def key_of(targets, row=0):
+    return FieldKey(*(int(getattr(targets, name)[row]) for name in FieldKey._fields))
+
+
+def read(source, keys):
+    return {field.key: field for field in source.fields(keys, progress=False)}
+
+
+def cached(tmp_path):
+    return sorted(path.name for path in (tmp_path / "frames").rglob("*") if path.is_file())
+
+
+# ---- what it is
+
+
+def test_it_is_an_image_source(sdss):
+    assert isinstance(sdss, ImageSource)
+    assert sdss.name == "SDSS DR17"
+    assert conf.sas_url in repr(sdss)
+    with conf.set_temp("sdss_data_release", 18):
+        assert SDSS().name == "SDSS DR18"
+
+
+@pytest.mark.parametrize(
+    ("option", "error"),
+    [
+        ({"data_release": 7}, InputError),
+        ({"data_release": "17"}, InputError),
+        ({"connections": 0}, InputError),
+        ({"retries": -1}, InputError),
+        ({"timeout": 30}, u.UnitsError),
+        ({"timeout": 3 * u.m}, u.UnitsError),
+        ({"timeout": 0 * u.s}, InputError),
+    ],
+)
+def test_options_are_checked(option, error):
+    with pytest.raises(error):
+        SDSS(**option)
+
+
+@pytest.mark.parametrize(
+    ("release", "folder"),
+    [
+        (9, "dr9/boss"),
+        (12, "dr12/boss"),
+        (13, "dr13/eboss"),
+        (17, "dr17/eboss"),
+        (18, "dr18/prior-surveys/sdss4-dr17-eboss"),
+    ],
+)
+def test_addresses(release, folder):
+    url = SDSS(data_release=release).frame_url(FIRST, "z")
+    assert url == f"https://data.sdss.org/sas/{folder}/photoObj/frames/301/2583/2/frame-z-002583-2-0136.fits.bz2"
+
+
+# ---- frames
+
+
+def test_the_same_field_as_from_disk(server, sdss, sas_tree):
+    remote, local = read(sdss, FIELDS), read(LocalSAS(sas_tree), FIELDS)
+    assert list(sorted(remote)) == list(sorted(local))
+    for key, field in remote.items():
+        assert set(field.frames) == set(local[key].frames)
+        assert set(field.missing) == set(local[key].missing)
+        for band, frame in field.frames.items():
+            other = local[key].frames[band]
+            np.testing.assert_array_equal(frame.data, other.data)
+            np.testing.assert_array_equal(frame.sky, other.sky)
+            np.testing.assert_array_equal(frame.nanomaggies_per_count, other.nanomaggies_per_count)
+            assert frame.epoch == other.epoch
+            assert frame.wcs.wcs.compare(other.wcs.wcs)
+
+
+def test_the_same_real_frame_as_from_disk(real_data, tmp_path):
+    key = FieldKey(4510, 301, 4, 30)
+    tree = tmp_path / "sas"  # with one band only: decoding a real frame takes a second
+    copy = frame_path(tree, key, "g")
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(frame_path(real_data / "sas", key, "g").read_bytes())
+    with SASServer(tree) as server, server.configured():
+        remote = read(SDSS(cache_dir=tmp_path / "frames"), [key])[key]
+    local = read(LocalSAS(tree), [key])[key]
+    assert set(remote.frames) == set(local.frames) == {"g"}
+    assert set(remote.missing) == set(local.missing) == set("uriz")
+    np.testing.assert_array_equal(remote.frames["g"].data, local.frames["g"].data)
+    np.testing.assert_array_equal(remote.frames["g"].sky, local.frames["g"].sky)
+
+
+def test_each_frame_once_for_200_stars_of_one_field(server, sdss, catalog):
+    targets = sdss.locate(at(catalog["ra"], catalog["dec"]), progress=False)
+    assert not targets.flags.any()
+    stars = [key_of(targets, row) for row in range(STARS)]
+    assert set(stars) == {FIRST}
+    fields = read(sdss, stars)
+    assert list(fields) == [FIRST]
+    asked = [r.path for r in server.requests("/sas/")]
+    assert len(asked) == 5
+    assert len(set(asked)) == 5
+    read(sdss, stars)  # from the cache
+    assert len(server.requests("/sas/")) == 5
+
+
+def test_a_404_is_a_fact(server, sdss, tmp_path):
+    field = read(sdss, [NO_I_BAND])[NO_I_BAND]
+    assert sorted(field.frames) == sorted("ugrz")
+    assert field.errors == {}
+    assert field.missing["i"] == f"HTTP 404 Not Found ({sdss.frame_url(NO_I_BAND, 'i')})"
+    assert len(server.requests("frame-i-")) == 1  # asking again would not help
+    assert len(cached(tmp_path)) == 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("truncated", "truncated"),
+        ("short", "truncated: the bzip2 data ends early"),
+        ("html", "not a FITS file but an HTML or XML page"),
+        ("hang", "no answer for 0.5 s"),
+        ("close", "connection failed"),
+        (500, "HTTP 500"),
+        (503, "HTTP 503"),
+        (429, "HTTP 429"),
+        (b"BZh9 what follows is no bzip2 data", "damaged bzip2 data"),
+    ],
+)
+def test_faults_that_stay(server, sdss, tmp_path, fault, reason):
+    """Address and reason of the band that failed; the other bands and fields arrive; nothing broken stays."""
+    server.fail("frame-r-002583-2-0136", fault)
+    fields = read(sdss, [FIRST, SECOND])
+    assert len(fields) == 2
+    assert sorted(fields[SECOND].frames) == sorted("ugriz")
+    assert sorted(fields[FIRST].frames) == sorted("ugiz")
+    assert fields[FIRST].missing == {}
+    message = fields[FIRST].errors["r"]
+    assert reason in message
+    assert sdss.frame_url(FIRST, "r") in message
+    assert "given up after 3 tries" in message
+    assert len(server.requests("frame-r-002583-2-0136")) == 3
+    assert len(cached(tmp_path)) == 9
+    assert not any("frame-r-002583-2-0136" in name for name in cached(tmp_path))
+
+
+@pytest.mark.parametrize("fault", ["truncated", "short", "html", "hang", "close", 500, 502, 503, 429])
+def test_faults_that_pass(server, sdss, tmp_path, fault):
+    server.fail("frame-r-002583-2-0136", fault, times=2)
+    field = read(sdss, [FIRST])[FIRST]
+    assert sorted(field.frames) == sorted("ugriz")
+    assert field.errors == {}
+    assert len(server.requests("frame-r-")) == 3
+    assert len(cached(tmp_path)) == 5
+
+
+@pytest.mark.parametrize(("fault", "reason"), [(403, "HTTP 403"), (400, "HTTP 400"), ("loop", "redirects")])
+def test_refusals_are_not_tried_again(server, sdss, fault, reason):
+    server.fail("frame-r-", fault)
+    field = read(sdss, [FIRST])[FIRST]
+    assert reason in field.errors["r"]
+    assert len({r.path for r in server.requests("frame-r-")}) == 1
+    assert "given up" not in field.errors["r"]
+
+
+def test_redirects_are_followed(server, sdss):
+    server.fail("frame-", "redirect")
+    assert len(read(sdss, [FIRST])[FIRST].frames) == 5
+
+
+def test_a_server_that_trickles(server, tmp_path):
+    """Every byte comes in time, the file never does."""
+    server.fail("frame-r-002583-2-0136", "trickle")
+    start = time.monotonic()
+    with conf.set_temp("time_budget", 1.0):
+        field = read(SDSS(cache_dir=tmp_path / "frames", timeout=30 * u.s), [FIRST])[FIRST]
+    assert time.monotonic() - start < 20
+    assert "not complete within 1 s" in field.errors["r"]
+    assert len(field.frames) == 4
+    assert len(cached(tmp_path)) == 4
+
+
+def test_too_large_is_refused(server, sdss, tmp_path, sas_tree):
+    size = frame_path(sas_tree, FIRST, "r").stat().st_size
+    server.fail("frame-r-", b"BZh" + bytes(20 * size))
+    with conf.set_temp("max_frame_bytes", 10 * size):
+        field = read(sdss, [FIRST])[FIRST]
+    assert f"more than the {10 * size} accepted" in field.errors["r"]
+    assert len(server.requests("frame-r-")) == 1
+    assert len(cached(tmp_path)) == 4
+
+
+def test_the_wrong_frame(server, sdss, sas_tree):
+    server.fail("frame-r-002583-2-0136", frame_path(sas_tree, SECOND, "r").read_bytes())
+    field = read(sdss, [FIRST])[FIRST]
+    assert "field 2583-2-137, asked for was 2583-2-136" in field.errors["r"]
+
+
+def test_a_damaged_file_in_the_cache_is_fetched_once_more(server, sdss, tmp_path):
+    read(sdss, [FIRST])
+    damaged = next((tmp_path / "frames").rglob("frame-r-*"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:1000])
+    field = read(sdss, [FIRST])[FIRST]
+    assert len(field.frames) == 5
+    assert damaged.read_bytes() == whole
+    assert len(server.requests("frame-r-")) == 2
+    assert len(server.requests("frame-")) == 6
+
+
+def test_nobody_listens(tmp_path):
+    with SASServer(tmp_path) as server:
+        url = server.url
+    with conf.set_temp("sas_url", url), conf.set_temp("skyserver_url", url):
+        sdss = SDSS(cache_dir=tmp_path, retries=0)
+        field = read(sdss, [FIRST])[FIRST]
+        assert set(field.errors) == set("ugriz")
+        assert "refused" in field.errors["u"]
+        assert url in field.errors["u"]
+        with pytest.warns(StellarclassWarning, match=f"1 targets could not be.*refused.*{url}"):
+            targets = sdss.locate(at(10, 0), progress=False)
+    assert targets.flags.tolist() == [flags.IMAGE_FAILURE]
+
+
+def test_a_cache_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    field = read(SDSS(cache_dir=tmp_path / "file"), [FIRST])[FIRST]
+    assert "NotADirectoryError" in field.errors["r"]
+    assert str(tmp_path / "file") in field.errors["r"]
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_downloads_at_a_time(server, tmp_path, connections):
+    read(SDSS(cache_dir=tmp_path, connections=connections), FIELDS)
+    assert server.most_at_a_time <= connections
+
+
+def test_look_ahead_is_bounded(server, sdss):
+    """Whoever takes one field and stops has not asked for the whole survey; nor do its threads stay."""
+    before = threading.active_count()
+    wanted = [FieldKey(2583, 301, 2, 136 + k) for k in range(100)]
+    fields = sdss.fields(wanted, progress=False)
+    next(fields)
+    time.sleep(0.3)
+    assert len(server.requests("/sas/")) <= 15
+    fields.close()
+    for thread in threading.enumerate():
+        if thread.name.startswith("stellarclass-frames"):
+            thread.join(5)
+    assert not any(t.name.startswith("stellarclass-frames") for t in threading.enumerate())
+    assert threading.active_count() >= before
+
+
+def test_keys_that_cannot_be(server, sdss):
+    (field,) = sdss.fields([FieldKey(2583, 301, 9, 136)], progress=False)
+    assert set(field.missing) == set("ugriz")
+    assert "no such field" in field.missing["r"]
+    assert server.log == []
+
+
+# ---- positions to fields
+
+
+def test_skyserver_answers(server, sdss, catalog):
+    targets = sdss.locate(at(catalog["ra"][:3], catalog["dec"][:3]), progress=False)
+    assert targets.objid.tolist() == catalog["objid"][:3].tolist()
+    assert targets.objid.dtype == np.int64
+    np.testing.assert_allclose(targets.psfmag[:, 0], catalog["psfMag_u"][:3], rtol=1e-12)
+    np.testing.assert_allclose(targets.psfmag[:, 4], catalog["psfMag_z"][:3], rtol=1e-12)
+    post, *more = [r for r in server.log if r.method == "POST"]
+    assert more == []
+    assert post.path == "/dr17/en/tools/search/X_Results.aspx"
+
+
+def test_another_release_is_asked_for(server, tmp_path, catalog):
+    SDSS(data_release=16).locate(at(catalog["ra"][:1], catalog["dec"][:1]), progress=False)
+    assert {r.path.split("/")[1] for r in server.log} == {"dr16"}
+
+
+def test_what_is_known_is_not_asked(server, sdss, catalog):
+    targets = at(
+        [10.0, 10.0, np.nan], [0.0, 0.0, 0.0], objid=[catalog["objid"][0], NO_ID, NO_ID],
+        run=[NO_ID, 2188, NO_ID], camcol=[NO_ID, 2, NO_ID], field=[NO_ID, 37, NO_ID],
+    )  # fmt: skip
+    found = sdss.locate(targets, progress=False)
+    assert [key_of(found, row) for row in (0, 1)] == [FIRST, NO_I_BAND]
+    assert found.flags.tolist() == [0, 0, flags.BAD_COORDINATE]
+    assert server.log == []
+
+
+def test_rows_in_any_order(sas_tree, catalog, sdss):
+    """Rows come without the name of their position, some positions have none, and neighbors are 2 arcsec apart."""
+    with SASServer(sas_tree, catalog=catalog, scramble=True) as server, server.configured():
+        order = np.random.default_rng(3).permutation(STARS)
+        ra = np.insert(np.array(catalog["ra"][order]) + 0.3 * ARCSEC, [0, 100, STARS], 200.0)
+        dec = np.insert(np.array(catalog["dec"][order]), [0, 100, STARS], 20.0)
+        with conf.set_temp("skyserver_chunk", 64):
+            found = sdss.locate(at(ra, dec), progress=False)
+    nowhere = [0, 101, STARS + 2]
+    assert np.flatnonzero(found.flags).tolist() == nowhere
+    assert set(found.flags[nowhere]) == {flags.NO_IMAGE}
+    assert np.delete(found.objid, nowhere).tolist() == catalog["objid"][order].tolist()
+    assert len([r for r in server.log if r.method == "POST"]) == 4
+
+
+def test_no_object_at_all(server, sdss):
+    found = sdss.locate(at([200.0], [20.0]), progress=False)
+    assert found.flags.tolist() == [flags.NO_IMAGE]
+    assert found.run.tolist() == [NO_ID]
+
+
+def test_several_objects_at_one_position(sas_tree, sdss, catalog):
+    """A secondary detection is nearer: the primary is taken, and the row says that there was a choice."""
+    catalog = catalog[:2]
+    catalog["ra"][1] = catalog["ra"][0]
+    catalog["dec"][1] = catalog["dec"][0] + 1 * ARCSEC
+    catalog["mode"] = [2, 1]
+    with SASServer(sas_tree, catalog=catalog, every=True) as server, server.configured():
+        found = sdss.locate(at(catalog["ra"][0], catalog["dec"][0]), progress=False)
+    assert found.objid.tolist() == [catalog["objid"][1]]
+    assert found.flags.tolist() == [flags.AMBIGUOUS_FIELD]
+
+
+def test_one_object_for_several_positions(server, sdss, catalog):
+    ra, dec = np.repeat(catalog["ra"][0], 3), np.repeat(catalog["dec"][0], 3)
+    found = sdss.locate(at(ra, dec), progress=False)
+    assert set(found.objid) == {catalog["objid"][0]}
+    assert not found.flags.any()
+
+
+def test_magnitudes_that_are_none(sas_tree, sdss, catalog):
+    catalog["psfMag_u"][0] = -9999.0
+    with SASServer(sas_tree, catalog=catalog) as server, server.configured():
+        mine = at(catalog["ra"][:2], catalog["dec"][:2])
+        mine.psfmag[1, 2] = 15.0  # the user's own table counts for more
+        found = sdss.locate(mine, progress=False)
+    assert np.isnan(found.psfmag[0]).tolist() == [True, False, False, False, False]
+    assert found.psfmag[1, 2] == 15.0
+
+
+def test_moving_stars_are_looked_for_where_they_were(server, sdss, catalog):
+    ra, dec = propagate(catalog["ra"][0], catalog["dec"][0], 3000.0, -5000.0, 2004.0, 2016.0)
+    found = sdss.locate(at([ra] * 2, [dec] * 2, pmra=3000.0, pmdec=-5000.0, ref_epoch=[2016.0, np.nan]), progress=False)
+    assert found.objid[0] == catalog["objid"][0]
+    assert found.objid[1] != catalog["objid"][0]
+
+
+def test_strange_objid_is_replaced(server, sdss, catalog):
+    with pytest.warns(StellarclassWarning, match="names no SDSS field"):
+        found = sdss.locate(at(catalog["ra"][:1], catalog["dec"][:1], objid=123), progress=False)
+    assert found.objid.tolist() == catalog["objid"][:1].tolist()
+    assert decode_objid(found.objid).run == found.run
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (500, "HTTP 500"),
+        ("html", "HTML page"),
+        ("hang", "no answer for 0.5 s"),
+        ("truncated", "truncated"),
+        (b"#Table1\nerror_message\nsyntax", "reports an error"),
+        (b"#Table1\nobjid,ra,dec\n1,2,3\n", "lacks the columns run, rerun"),
+        (b"\x00\xff\x00", "SkyServer's"),
+    ],
+)
+def test_a_chunk_that_fails(server, sdss, catalog, fault, reason):
+    """The second of three: its stars are flagged and the warning names address and reason; the others are found."""
+    sdss.locate(at(catalog["ra"][:1], catalog["dec"][:1]), progress=False)  # astroquery asks for column names once
+    answer = server.cross_identify
+
+    def second_fails(form):
+        if f"obj_0 {catalog['ra'][10]} " in form["upload"]:
+            server.fail("X_Results", fault, times=1)
+        return answer(form)
+
+    server.cross_identify = second_fails
+    with conf.set_temp("skyserver_chunk", 10), pytest.warns(StellarclassWarning) as caught:
+        found = sdss.locate(at(catalog["ra"][:30], catalog["dec"][:30]), progress=False)
+    assert len(caught) == 1
+    message = str(caught[0].message)
+    assert "10 targets could not be cross-identified" in message
+    assert reason in message
+    assert server.url + "/dr17/en/tools/search/X_Results.aspx" in message
+    assert np.flatnonzero(found.flags).tolist() == list(range(10, 20))
+    assert set(found.flags[10:20]) == {flags.IMAGE_FAILURE}
+    assert found.objid[:10].tolist() == catalog["objid"][:10].tolist()
+    assert found.objid[20:].tolist() == catalog["objid"][20:30].tolist()
+
+
+def test_a_chunk_that_fails_at_first(server, sdss, catalog):
+    server.fail("X_Results", 503, times=1)
+    server.fail("X_Results", "html", times=1)
+    found = sdss.locate(at(catalog["ra"][:5], catalog["dec"][:5]), progress=False)
+    assert not found.flags.any()
+    assert len(server.requests("X_Results")) == 3
+
+
+def test_column_names_are_not_needed(server, sdss, catalog):
+    """astroquery asks for them first; not every release has them."""
+    server.fail("x_results", b"no JSON")
+    found = sdss.locate(at(catalog["ra"][:5], catalog["dec"][:5]), progress=False)
+    assert not found.flags.any()
+
+
+def test_nothing_to_do(server, sdss):
+    assert len(sdss.locate(at([], []), progress=False)) == 0
+    assert list(sdss.fields([], progress=False)) == []
+    assert server.log == []
