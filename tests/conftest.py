@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+from dachs.fixtures import dachs_gaia  # noqa: F401 - a fixture for all tests
 
 try:
     from pytest_astropy_header.display import PYTEST_HEADER_MODULES, TESTED_VERSIONS
@@ -44,7 +45,7 @@ def sas_tree(tmp_path_factory):
     """Root of a small SAS tree: the fields of `skyframes.FIELDS`. Not to be written to."""
     from skyframes import write_tree
 
-    return write_tree(tmp_path_factory.mktemp("sas"))
+    return write_tree(tmp_path_factory.mktemp("archive") / "sas")
 
 
 @pytest.fixture(scope="session", autouse=True)
