@@ -9,7 +9,7 @@ from .base import MASK_NAN, MASK_OFF_FRAME, MASK_SATURATED, STAMP_SIZE, Stamps
 from .detector import gain
 from .psf import TYPICAL_PSF, encircled, measure_psf
 
-__all__ = ["cut_field", "sky_sigma"]
+__all__ = ["cut_field", "field_psf", "sky_sigma"]
 
 _CENTER = (STAMP_SIZE - 1) / 2
 
@@ -91,7 +91,8 @@ def cut_field(field, ra, dec, *, psf=None):
     ra, dec : ndarray, shape (N,), float64
         ICRS positions in degrees **at the epoch of the field**; NaN gives an empty stamp.
     psf : ndarray, shape (5, 6), optional
-        PSF of each band; by default measured on the frames' own stars.
+        PSF of each band, as `field_psf` measures it on the frames' own stars (the default). NaN: that of the nearest
+        band, scaled, or of typical seeing.
 
     Returns
     -------
@@ -103,7 +104,7 @@ def cut_field(field, ra, dec, *, psf=None):
     stamps = Stamps.empty(n)
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     known = np.isfinite(ra) & np.isfinite(dec)
-    measured = _measure_psfs(field) if psf is None else np.asarray(psf, np.float32)
+    measured = field_psf(field) if psf is None else np.asarray(psf, np.float32)
     if not np.isfinite(measured).all():
         stamps.flags[:] |= flags.UNKNOWN_PSF if np.isnan(measured).all() else 0
         measured = _fill_psfs(measured)
@@ -137,8 +138,19 @@ def cut_field(field, ra, dec, *, psf=None):
     return stamps
 
 
-def _measure_psfs(field):
-    """PSF of each band from the frame's own stars; NaN where there are too few."""
+def field_psf(field):
+    """PSF of each band of a field, from the frames' own stars.
+
+    Parameters
+    ----------
+    field : `~stellarclass.archives.base.Field`
+        Frames of one field.
+
+    Returns
+    -------
+    ndarray, shape (5, 6), float32
+        Profile parameters (see `stellarclass.stamps.psf`); NaN where a frame is missing or has too few stars.
+    """
     result = np.full((len(BANDS), 6), np.nan, np.float32)
     for k, band in enumerate(BANDS):
         frame = field.frames.get(band)

@@ -85,7 +85,7 @@ class MescrRecipe:
             raise ValueError(f"inputs {inputs} must be 'image' and then any of 'parallax', 'pm', in this order")
         object.__setattr__(self, "inputs", inputs)
 
-    def __call__(self, stamps, astrometry=None):
+    def __call__(self, stamps, astrometry=None, *, photometry=None):
         """Make the network's inputs.
 
         Parameters
@@ -94,6 +94,8 @@ class MescrRecipe:
             N stars.
         astrometry : stellarclass.astrometry.Astrometry, optional
             Of the same N stars; none means that no star has any.
+        photometry : object, optional
+            Not needed here; every recipe is called alike.
 
         Returns
         -------

@@ -1,0 +1,286 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How SDSS's camera sees a star: PSF, sky, photons, counts. Stamps of single stars and what they have in common with
+whole frames (`stellarclass.simulate.survey`)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from astropy import units as u
+
+from ..exceptions import InputError
+from ..stamps.base import MASK_MISSING, MASK_SATURATED, STAMP_SIZE, Stamps
+from ..stamps.detector import dark_variance, gain
+from ..stamps.photometry import SOFTENING
+from ..stamps.psf import TYPICAL_PSF, profile
+
+__all__ = ["Conditions", "draw_conditions", "flux_from_magnitude", "render_stars"]
+
+BLOOM_COUNTS = 52_000.0
+"""Counts at which a pixel saturates (the chips differ: 45,000 to 63,000)."""
+
+# Sky level in counts and nanomaggies per count: medians of the frames of six runs; sky varies by a quarter (dex 0.1).
+_SKY_COUNTS = np.array([28.0, 90.0, 135.0, 195.0, 130.0])
+_PER_COUNT = np.array([0.0113, 0.0043, 0.0052, 0.0072, 0.0365])
+
+# Surface density of neighbors brighter than r = 22 per square arcmin, and the slope of their counts in dex per mag.
+_NEIGHBOR_DENSITY, _NEIGHBOR_SLOPE = 3.0, 0.22
+_PIXEL = 0.396 / 60  # arcmin
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Observing conditions of N stars or fields, per band.
+
+    Attributes
+    ----------
+    psf : ndarray, shape (N, 5, 6)
+        Profile parameters (see `stellarclass.stamps.psf`).
+    sky : ndarray, shape (N, 5)
+        Sky level in counts per pixel.
+    per_count : ndarray, shape (N, 5)
+        Nanomaggies per count.
+    gain, dark : ndarray, shape (N, 5)
+        Electrons per count; dark variance in counts squared.
+    """
+
+    psf: np.ndarray
+    sky: np.ndarray
+    per_count: np.ndarray
+    gain: np.ndarray
+    dark: np.ndarray
+
+    @property
+    def sky_sigma(self):
+        """Standard deviation of blank sky in nanomaggies per pixel, shape (N, 5)."""
+        return np.sqrt(self.sky / self.gain + self.dark) * self.per_count
+
+    def __getitem__(self, item):
+        return Conditions(*(getattr(self, k)[item] for k in self.__dataclass_fields__))
+
+
+def draw_conditions(n, *, seed):
+    """Draw seeing, sky, throughput and camera column.
+
+    Parameters
+    ----------
+    n : int
+        Number of independent draws.
+    seed : int or `numpy.random.Generator`
+        The same seed gives the same draws.
+
+    Returns
+    -------
+    Conditions
+    """
+    rng = np.random.default_rng(seed)
+    # Median seeing 1.32 arcsec in r, log-normal; bands follow each other to 5 %: Abazajian et al. (2009, ApJS 182, 543).
+    seeing = np.exp(rng.normal(0, 0.16, (n, 1)) + rng.normal(0, 0.05, (n, 5))) * 0.95
+    psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
+    psf[..., 0] *= seeing
+    psf[..., 1] = psf[..., 0] * rng.uniform(1.75, 2.2, (n, 5))
+    psf[..., 2] = np.exp(rng.normal(np.log(0.08), 0.3, (n, 5)))
+    psf[..., 3] = np.exp(rng.normal(np.log([0.007, 0.008, 0.010, 0.016, 0.014]), 0.4, (n, 5)))
+    psf[..., 4] = 3.0
+    psf[..., 5] = psf[..., 0] * 1.9
+    columns = rng.integers(1, 7, n)
+    return Conditions(
+        psf=psf,
+        sky=_SKY_COUNTS * 10 ** (rng.normal(0, 0.06, (n, 1)) + rng.normal(0, 0.05, (n, 5))),
+        per_count=_PER_COUNT * 10 ** rng.normal(0, 0.03, (n, 5)),
+        gain=np.stack([gain(2000, c) for c in range(1, 7)])[columns - 1],
+        dark=np.stack([dark_variance(2000, c) for c in range(1, 7)])[columns - 1],
+    )
+
+
+def flux_from_magnitude(magnitude):
+    """Nanomaggies of SDSS asinh magnitudes.
+
+    Parameters
+    ----------
+    magnitude : ndarray, shape (..., 5)
+        u g r i z in mag.
+
+    Returns
+    -------
+    ndarray, shape (..., 5)
+        Inverse of `stellarclass.stamps.photometry.asinh_magnitude`.
+    """
+    return 2e9 * SOFTENING * np.sinh(-np.log(10) / 2.5 * np.asarray(magnitude, float) - np.log(SOFTENING))
+
+
+def add_noise(rng, flux, sky, per_count, gain_, dark):
+    """Turn expected sky-subtracted flux into what a chip reads out: photons, read noise, whole counts, saturation.
+
+    Arguments broadcast against ``flux`` (nanomaggies per pixel); the answer is float32 in the same unit.
+    """
+    # Sky is at least 20 counts, 30 electrons: Gaussian to a few per cent of its sigma, and three times faster.
+    counts = flux / per_count + sky
+    noise = np.sqrt(np.maximum(counts, 1.0) / gain_ + dark)
+    noise *= rng.standard_normal(np.shape(flux), dtype=np.float32)
+    counts += noise
+    # Past full well the charge goes elsewhere: the peak stays nearly flat.
+    counts = np.round(np.where(counts > BLOOM_COUNTS, BLOOM_COUNTS + 0.1 * (counts - BLOOM_COUNTS), counts))
+    counts -= sky
+    counts *= per_count
+    return counts.astype(np.float32, copy=False)
+
+
+def _neighbors(rng, n, density):
+    """Positions, magnitudes and colors of the faint stars around: rows (star, x, y, magnitudes of 5 bands)."""
+    half = STAMP_SIZE / 2 + 6
+    counts = rng.poisson(density * (2 * half * _PIXEL) ** 2)
+    star = np.repeat(np.arange(n), counts)
+    total = counts.sum()
+    x, y = rng.uniform(-half, half, (2, total))
+    r = 22 + np.log10(rng.random(total).clip(1e-7)) / _NEIGHBOR_SLOPE
+    # Colors of the neighbors: a coarse locus is enough, only their light matters.
+    g_i = np.where(rng.random(total) < 0.5, rng.normal(0.6, 0.25, total), rng.normal(2.2, 0.5, total))
+    magnitudes = np.stack([r + 0.7 * g_i + 1.1, r + 0.65 * g_i, r, r - 0.35 * g_i, r - 0.5 * g_i], axis=1)
+    return star, x, y, magnitudes
+
+
+_FAINT_HALF = 11
+_FAINT_FLUX = 30.0
+
+
+def _star_shapes(psf, dx, dy):
+    """Images of unit stars: psf (M, 6), pixel positions relative to the star dx (M, W), dy (M, W); (M, W, W) float32."""
+    psf = psf.astype(np.float32)
+    s1, s2, b, p0, _, wing_scale = (psf[:, k, None] for k in range(6))
+    norm = profile(psf, np.zeros(len(psf), np.float32))[:, None] / (1 + b + p0)
+    dx2, dy2 = (dx**2).astype(np.float32), (dy**2).astype(np.float32)
+    # Gaussians are products of their rows and columns; only the wings need every pixel.
+    shape = (norm * np.exp(-0.5 * dy2 / s1**2))[:, :, None] * np.exp(-0.5 * dx2 / s1**2)[:, None, :]
+    shape += (norm * b * np.exp(-0.5 * dy2 / s2**2))[:, :, None] * np.exp(-0.5 * dx2 / s2**2)[:, None, :]
+    scale = 3 * wing_scale**2
+    wing = (1 + dy2 / scale)[:, :, None] + (dx2 / scale)[:, None, :]
+    wing *= np.sqrt(wing)
+    shape += (norm * p0)[:, :, None] / wing
+    return shape
+
+
+def _add_stars(images, psf, star, x, y, flux):
+    """Add stars at (x, y) from the middle of stamp number ``star``, in all bands; faint ones on a small window only."""
+    size = images.shape[-1]
+    middle = (size - 1) / 2
+    axis = np.arange(size) - middle
+    for k in range(images.shape[1]):
+        bright = np.flatnonzero(flux[:, k] > _FAINT_FLUX)
+        if bright.size:
+            which = bright
+            shape = _star_shapes(psf[star[which], k], axis - x[which, k, None], axis - y[which, k, None])
+            shape *= flux[which, k].astype(np.float32)[:, None, None]
+            for row, image in zip(star[which], shape, strict=True):
+                images[row, k] += image
+        faint = np.flatnonzero(flux[:, k] <= _FAINT_FLUX)
+        if faint.size:
+            steps = np.arange(-_FAINT_HALF, _FAINT_HALF + 1)
+            cx, cy = (np.round(v[faint, k] + middle).astype(int) for v in (x, y))
+            columns, rows = cx[:, None] + steps, cy[:, None] + steps
+            shape = _star_shapes(psf[star[faint], k], columns - middle - x[faint, k, None], rows - middle - y[faint, k, None])
+            shape *= flux[faint, k].astype(np.float32)[:, None, None]
+            for j, row in enumerate(star[faint]):
+                y0, x0 = cy[j] - _FAINT_HALF, cx[j] - _FAINT_HALF
+                top, left = max(y0, 0), max(x0, 0)
+                bottom, right = min(cy[j] + _FAINT_HALF + 1, size), min(cx[j] + _FAINT_HALF + 1, size)
+                if top < bottom and left < right:
+                    images[row, k, top:bottom, left:right] += shape[j, top - y0 : bottom - y0, left - x0 : right - x0]
+
+
+def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=None, psf_known=True):
+    """Draw stars as SDSS would have imaged them.
+
+    Parameters
+    ----------
+    magnitudes : `~astropy.table.Table`
+        N rows with columns ``u``, ``g``, ``r``, ``i``, ``z``: SDSS magnitudes in mag, with or without the unit. A
+        masked or NaN magnitude gives a missing band.
+    seed : int or `numpy.random.Generator`, optional
+        The same seed gives the same pixels.
+    conditions : Conditions, optional
+        Seeing, sky and camera of each star; by default drawn anew for each.
+    neighbor_density : float or ndarray, shape (N,), optional
+        Other stars brighter than r = 22 per square arcmin; by default a high-latitude field's 3, some a hundredfold.
+    psf_known : bool
+        Whether the stamps carry their PSF, as stamps cut from a whole frame do.
+
+    Returns
+    -------
+    `~stellarclass.stamps.Stamps`
+        N stamps with sub-pixel offsets, noise, neighbors and whole counts.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If a column is missing or holds something else than magnitudes.
+
+    Examples
+    --------
+    >>> from astropy.table import Table
+    >>> from stellarclass.simulate import render_stars
+    >>> stars = Table({"u": [19.2], "g": [17.9], "r": [17.4], "i": [17.2], "z": [17.2]})
+    >>> render_stars(stars, seed=1).images.shape
+    (1, 5, 64, 64)
+    """
+    rng = np.random.default_rng(seed)
+    values = _magnitude_array(magnitudes)
+    n = len(values)
+    conditions = draw_conditions(n, seed=rng) if conditions is None else conditions
+    if neighbor_density is None:
+        # A fifth of the stars stand in crowded fields: low latitude, clusters.
+        neighbor_density = _NEIGHBOR_DENSITY * np.where(rng.random(n) < 0.2, 10 ** rng.uniform(0, 2, n), 1.0)
+    density = np.broadcast_to(np.asarray(neighbor_density, float), (n,))
+    parts = [
+        _render(rng, values[k : k + 256], conditions[k : k + 256], density[k : k + 256], psf_known) for k in range(0, n, 256)
+    ]
+    return Stamps.concatenate(parts) if parts else Stamps.empty(0)
+
+
+def _magnitude_array(table):
+    missing = [b for b in "ugriz" if b not in table.colnames]
+    if missing:
+        raise InputError(f"render_stars needs columns u, g, r, i, z; {', '.join(missing)} not among {table.colnames}")
+    columns = []
+    for band in "ugriz":
+        column = table[band]
+        unit = getattr(column, "unit", None)
+        if unit not in (None, u.mag):
+            raise InputError(f"column {band} has unit {unit}; magnitudes are meant (u.mag)")
+        value = column.to_value(u.mag) if hasattr(column, "to_value") and unit is not None else column
+        columns.append(np.ma.filled(np.ma.asarray(value, float), np.nan) if not hasattr(value, "unmasked") else value.filled(np.nan))
+    return np.stack([np.asarray(c, float) for c in columns], axis=1).reshape(-1, 5)
+
+
+def _render(rng, magnitudes, conditions, density, psf_known):
+    n = len(magnitudes)
+    present = np.isfinite(magnitudes)
+    flux = np.where(present, flux_from_magnitude(np.where(present, magnitudes, 25.0)), 0.0)
+    # Bands are registered to each other to within half a pixel of their own grid; centers are known to 0.1 pixel.
+    offsets = rng.uniform(-0.5, 0.5, (n, 5, 2))
+    true = offsets + rng.normal(0, 0.08, (n, 5, 2))
+    images = np.zeros((n, 5, STAMP_SIZE, STAMP_SIZE), np.float32)
+    _add_stars(images, conditions.psf, np.arange(n), true[..., 0], true[..., 1], flux)
+    star, x, y, neighbor_magnitudes = _neighbors(rng, n, density)
+    if star.size:
+        x, y = x[:, None] + offsets[star, :, 0], y[:, None] + offsets[star, :, 1]
+        _add_stars(images, conditions.psf, star, x, y, flux_from_magnitude(neighbor_magnitudes))
+    # The frame's sky model errs by a few hundredths of its noise; unresolved stars leave a pedestal in crowded fields.
+    pedestal = rng.normal(0, 0.03, (n, 5)) + 0.02 * np.sqrt(density / _NEIGHBOR_DENSITY)[:, None] * rng.random((n, 1))
+    images += (pedestal * conditions.sky_sigma)[..., None, None].astype(np.float32)
+    expand = [getattr(conditions, k)[..., None, None].astype(np.float32) for k in ("sky", "per_count", "gain", "dark")]
+    images = add_noise(rng, images, *expand)
+    stamps = Stamps.empty(n)
+    stamps.images[:] = np.where(present[..., None, None], images, 0)
+    stamps.masks[:] = np.where(present[..., None, None], 0, MASK_MISSING)
+    full = ((BLOOM_COUNTS - conditions.sky) * conditions.per_count)[..., None, None]
+    stamps.masks[:] |= np.where(stamps.images > full, MASK_SATURATED, 0).astype(np.uint8)
+    stamps.offsets[:] = offsets
+    stamps.sky_sigma[:] = np.where(present, conditions.sky_sigma, np.nan)
+    stamps.flux_per_electron[:] = np.where(present, conditions.per_count / conditions.gain, np.nan)
+    if psf_known:
+        # A frame's measured PSF misses a star's own by some per cent: it varies over the chip.
+        psf = conditions.psf.copy()
+        psf[..., [0, 1, 5]] *= np.exp(rng.normal(0, 0.012, (n, 5, 1)) + rng.normal(0, 0.008, (n, 1, 1)))
+        stamps.psf[:] = np.where(present[..., None], psf, np.nan)
+    stamps.epoch[:] = 2005.0
+    return stamps

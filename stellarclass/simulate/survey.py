@@ -1,0 +1,279 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Whole fields of the simulated sky: frames as SDSS's archive has them, Gaia's rows, and the truth."""
+
+import bz2
+from copy import deepcopy
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.table import QTable
+from astropy.time import Time
+from astropy.wcs import WCS
+
+from .. import flags
+from ..archives.base import BANDS, Field, FieldKey, Frame
+from ..archives.localastrometry import LocalAstrometry
+from ..astrometry import propagate
+from .gaia import observe_astrometry
+from .optics import Conditions, _star_shapes, add_noise, draw_conditions, flux_from_magnitude
+from .population import draw_stars
+
+__all__ = ["SimulatedField", "SimulatedImages", "field"]
+
+FRAME_SHAPE = (1489, 2048)
+"""Rows and columns of an SDSS frame."""
+PIXEL = 0.396 * u.arcsec
+"""Side of a pixel."""
+
+_MARGIN = 40  # pixels between the listed stars and the frame's edge
+_REACH = 45  # pixels to which a star's profile is drawn
+_FAINT_PER_FRAME = 400  # unlisted stars between r = 22 and 24: what neighbors and a bumpy background are made of
+
+
+@dataclass
+class SimulatedImages:
+    """The frames of simulated fields as an image source.
+
+    Attributes
+    ----------
+    contents : dict of FieldKey to Field
+    """
+
+    contents: dict
+    name: str = "simulated SDSS"
+
+    def locate(self, targets, *, progress=None):
+        """Find the field of each target, see `stellarclass.archives.ImageSource`."""
+        targets = deepcopy(targets)
+        lost = (targets.flags & flags.FATAL) == 0
+        for key, sky in self.contents.items():
+            open_rows = np.flatnonzero(lost)
+            frame = next(iter(sky.frames.values()))
+            x, y = frame.wcs.wcs_world2pix(targets.ra[open_rows], targets.dec[open_rows], 0)
+            inside = (x > -0.5) & (x < FRAME_SHAPE[1] - 0.5) & (y > -0.5) & (y < FRAME_SHAPE[0] - 0.5)
+            rows = open_rows[inside]
+            for name in key._fields:
+                getattr(targets, name)[rows] = getattr(key, name)
+            lost[rows] = False
+        targets.flags[lost] |= flags.NO_IMAGE
+        return targets
+
+    def fields(self, keys, *, progress=None):
+        """Yield the fields asked for, see `stellarclass.archives.ImageSource`."""
+        for key in keys:
+            yield self.contents.get(key, Field(key, missing={b: "no such simulated field" for b in BANDS}))
+
+
+@dataclass
+class SimulatedField:
+    """One field of the simulated sky.
+
+    Attributes
+    ----------
+    truth : `~astropy.table.QTable`
+        What `stellarclass.simulate.draw_stars` drew, and ``ra``, ``dec`` [deg] at the epoch of the frames and
+        ``source_id``.
+    gaia : `~astropy.table.QTable`
+        Gaia's rows at epoch 2016, named as the archive names them; stars fainter than G = 21 are absent.
+    contents : `~stellarclass.archives.base.Field`
+        The five frames.
+    """
+
+    truth: QTable
+    gaia: QTable
+    contents: Field
+
+    @property
+    def coords(self):
+        """Positions of the stars at the epoch of the frames, `~astropy.coordinates.SkyCoord`, shape (N,)."""
+        epoch = Time(self.contents.frames["r"].epoch, format="jyear", scale="tai")
+        return SkyCoord(self.truth["ra"], self.truth["dec"], obstime=epoch)
+
+    @property
+    def images(self):
+        """The frames as an `~stellarclass.archives.ImageSource`."""
+        return SimulatedImages({self.contents.key: self.contents})
+
+    @property
+    def astrometry(self):
+        """Gaia's rows as an `~stellarclass.archives.AstrometrySource`."""
+        return LocalAstrometry(self.gaia, name="simulated Gaia")
+
+    def write(self, root, *, compress=True):
+        """Write the field as a copy of the archives would lie on disk.
+
+        Parameters
+        ----------
+        root : path-like
+            Folder; it gets ``dr17/eboss/photoObj/frames/301/...`` with one frame per band, ``gaia.ecsv`` and
+            ``truth.ecsv``. `~stellarclass.archives.LocalSAS` and `~stellarclass.archives.LocalAstrometry` read them.
+        compress : bool
+            Whether frames are ``.fits.bz2`` (some seconds a field) or plain ``.fits``.
+
+        Returns
+        -------
+        list of `~pathlib.Path`
+            The frames.
+        """
+        root = Path(root)
+        key = self.contents.key
+        folder = root / "dr17" / "eboss" / "photoObj" / "frames" / str(key.rerun) / str(key.run) / str(key.camcol)
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for band, frame in self.contents.frames.items():
+            path = folder / f"frame-{band}-{key.run:06d}-{key.camcol}-{key.field:04d}.fits"
+            content = _frame_bytes(key, frame)
+            if compress:
+                path, content = path.with_suffix(".fits.bz2"), bz2.compress(content, 1)
+            path.write_bytes(content)
+            paths.append(path)
+        self.gaia.write(root / "gaia.ecsv", overwrite=True)
+        self.truth.write(root / "truth.ecsv", overwrite=True)
+        return paths
+
+
+def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, conditions=None, bands=BANDS):
+    """Make a field of the simulated sky: five frames with stars, Gaia's rows, and the truth.
+
+    Parameters
+    ----------
+    seed : int
+        The same seed gives the same field, bit for bit on one machine.
+    n_stars : int
+        Stars in the table of truth, all within the frame.
+    center : `~astropy.coordinates.SkyCoord`, optional
+        Middle of the field; by default a place at high galactic latitude that depends on the seed.
+    r_range : `~astropy.units.Quantity`, shape (2,)
+        Limits of their r magnitudes.
+    conditions : `~stellarclass.simulate.Conditions`, optional
+        Seeing, sky and camera, one row; by default drawn.
+    bands : sequence of str
+        Bands that have a frame.
+
+    Returns
+    -------
+    SimulatedField
+
+    Examples
+    --------
+    >>> from stellarclass import simulate
+    >>> sky = simulate.field(seed=7, n_stars=20)
+    >>> sky.contents.frames["r"].data.shape, len(sky.truth)
+    ((1489, 2048), 20)
+    """
+    rng = np.random.default_rng([seed, 20240815])
+    if center is None:
+        center = SkyCoord(rng.uniform(130, 230) * u.deg, rng.uniform(5, 55) * u.deg)
+    center = center.icrs
+    if conditions is None:
+        conditions = draw_conditions(1, seed=rng)
+    camcol = int(rng.integers(1, 7))
+    key = FieldKey(int(rng.integers(2000, 8000)), 301, camcol, int(rng.integers(11, 800)))
+    epoch = float(rng.uniform(2000.5, 2009.0))
+    angle = rng.uniform(0, 2 * np.pi)
+    wcs = {band: _frame_wcs(center, rng.uniform(-3, 3, 2), angle) for band in BANDS}
+
+    truth = draw_stars(n_stars, seed=rng, r_range=r_range, direction=center)
+    ny, nx = FRAME_SHAPE
+    x = rng.uniform(_MARGIN, nx - 1 - _MARGIN, n_stars)
+    y = rng.uniform(_MARGIN, ny - 1 - _MARGIN, n_stars)
+    ra, dec = wcs["r"].wcs_pix2world(x, y, 0)
+    truth["ra"], truth["dec"] = ra * u.deg, dec * u.deg
+    truth["source_id"] = np.int64(4_000_000_000_000_000_000) + rng.choice(10**12, n_stars, replace=False)
+
+    magnitudes = np.stack([truth[b].to_value(u.mag) for b in BANDS], axis=1)
+    faint = draw_stars(_FAINT_PER_FRAME, seed=rng, r_range=(22.0, 24.0) * u.mag, direction=center)
+    faint_x, faint_y = rng.uniform(0, nx, len(faint)), rng.uniform(0, ny, len(faint))
+    faint_ra, faint_dec = wcs["r"].wcs_pix2world(faint_x, faint_y, 0)
+    all_ra, all_dec = np.concatenate([ra, faint_ra]), np.concatenate([dec, faint_dec])
+    flux = flux_from_magnitude(np.concatenate([magnitudes, np.stack([faint[b].value for b in BANDS], axis=1)]))
+    frames = {}
+    for k, band in enumerate(BANDS):
+        px, py = wcs[band].wcs_world2pix(all_ra, all_dec, 0)
+        one = Conditions(*(getattr(conditions, name)[0, k] for name in Conditions.__dataclass_fields__))
+        frame = _draw_frame(rng, band, wcs[band], epoch, px, py, flux[:, k], one)
+        if band in bands:
+            frames[band] = frame
+    missing = {b: "not simulated" for b in BANDS if b not in frames}
+    return SimulatedField(truth, _gaia_rows(rng, truth, epoch), Field(key, frames, missing))
+
+
+def _frame_wcs(center, shift, angle):
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.cunit = ["deg", "deg"]
+    wcs.wcs.crpix = [FRAME_SHAPE[1] / 2 + 0.5 + shift[0], FRAME_SHAPE[0] / 2 + 0.5 + shift[1]]
+    wcs.wcs.crval = [center.ra.deg, center.dec.deg]
+    scale = PIXEL.to_value(u.deg)
+    wcs.wcs.cd = scale * np.array([[-np.cos(angle), np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return wcs
+
+
+def _draw_frame(rng, band, wcs, epoch, x, y, flux, conditions):
+    ny, nx = FRAME_SHAPE
+    image = np.zeros((ny + 2 * _REACH, nx + 2 * _REACH), np.float32)
+    near = (x > -_REACH) & (x < nx + _REACH - 1) & (y > -_REACH) & (y < ny + _REACH - 1)
+    steps = np.arange(-_REACH, _REACH + 1)
+    for xs, ys, fs in zip(x[near], y[near], flux[near], strict=True):
+        column, row = int(round(xs)), int(round(ys))
+        reach = _REACH if fs > 10 else 15
+        axis = steps[_REACH - reach : _REACH + reach + 1]
+        shape = _star_shapes(conditions.psf[None], (axis + column - xs)[None], (axis + row - ys)[None])[0]
+        # x + _REACH is the star's place in the padded image; a window at its rim is cut.
+        top, left = row + _REACH - reach, column + _REACH - reach
+        bottom, right = min(top + 2 * reach + 1, image.shape[0]), min(left + 2 * reach + 1, image.shape[1])
+        y0, x0 = max(top, 0), max(left, 0)
+        image[y0:bottom, x0:right] += np.float32(fs) * shape[y0 - top : bottom - top, x0 - left : right - left]
+    image = image[_REACH:-_REACH, _REACH:-_REACH]
+    # The flat field makes the calibration vary by a per cent along a row, the sky by as much along the scan.
+    vector = (conditions.per_count * (1 + 0.01 * np.sin(np.linspace(0, 3, nx) + rng.uniform(0, 6)))).astype(np.float32)
+    slope = 1 + 0.01 * rng.normal() * np.linspace(-1, 1, ny, dtype=np.float32)[:, None]
+    sky = np.float32(conditions.sky) * slope
+    data = add_noise(rng, image, sky, vector[None, :], np.float32(conditions.gain), np.float32(conditions.dark))
+    model = np.broadcast_to(sky[:: ny // 192][:192], (192, 256)).astype(np.float32)
+    return Frame(band, data, wcs, epoch, vector, model)
+
+
+def _gaia_rows(rng, truth, epoch):
+    """Gaia's table at epoch 2016."""
+    measured = observe_astrometry(truth, seed=rng)
+    ra, dec = propagate(
+        *(truth[name].value for name in ("ra", "dec", "pmra", "pmdec")), np.full(len(truth), epoch), 2016.0
+    )
+    table = QTable({"source_id": truth["source_id"], "ra": ra * u.deg, "dec": dec * u.deg})
+    table["ref_epoch"] = np.full(len(truth), 2016.0) * u.yr
+    for name in measured.colnames:
+        table[name] = measured[name]
+    return table[np.isfinite(table["phot_g_mean_mag"])]
+
+
+def _frame_bytes(key, frame):
+    """A frame as SDSS's ``frame`` files lay it out: image, calibration vector, sky model."""
+    header = frame.wcs.to_header()
+    # SDSS writes a CD matrix; astropy splits it into PC and CDELT.
+    for name in ("PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2"):
+        header.pop(name, None)
+    for (i, j), value in np.ndenumerate(frame.wcs.wcs.cd):
+        header[f"CD{i + 1}_{j + 1}"] = value
+    tai = (Time(frame.epoch, format="jyear", scale="tai").mjd * 86400) - 53.907456 / 2
+    header.update(RUN=key.run, RERUN=str(key.rerun), CAMCOL=key.camcol, FRAME=key.field, FILTER=frame.band)
+    header.update(TAI=round(tai, 2), EXPTIME="53.907456", BUNIT="nanomaggy", SYS_SCN="mean")
+    header.update(NMGY=float(np.median(frame.nanomaggies_per_count)), ORIGIN="stellarclass simulated sky")
+    rows, columns = frame.sky.shape
+    coordinates = [np.linspace(0, n - 1, m, dtype=np.float32) for n, m in ((columns, 2048), (rows, 1489))]
+    sky = fits.BinTableHDU.from_columns(
+        [
+            fits.Column("ALLSKY", f"{frame.sky.size}E", dim=f"({columns}, {rows})", array=frame.sky[None]),
+            fits.Column("XINTERP", "2048E", array=coordinates[0][None]),
+            fits.Column("YINTERP", "1489E", array=coordinates[1][None]),
+        ]
+    )
+    hdus = fits.HDUList([fits.PrimaryHDU(frame.data, header), fits.ImageHDU(frame.nanomaggies_per_count), sky])
+    buffer = BytesIO()
+    hdus.writeto(buffer)
+    return buffer.getvalue()

@@ -1,0 +1,186 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Train one network on arrays in memory; checkpoint, resume, log."""
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from torch.nn import functional as F
+
+__all__ = ["TrainingConfig", "physical_loss", "train_network"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    epochs : int
+    batch_size : int
+    learning_rate : float
+        Peak of a one-cycle schedule: linear rise over the first tenth, cosine to a hundredth.
+    weight_decay : float
+        Of AdamW.
+    """
+
+    epochs: int = 12
+    batch_size: int = 512
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-3
+
+
+def physical_loss(outputs, batch):
+    """Sum of the losses on colors, temperature, radius and every label system.
+
+    Parameters
+    ----------
+    outputs : dict of str to Tensor
+        What a `stellarclass.nets.compact.CompactNet` returns for B stars.
+    batch : dict of str to Tensor
+        The targets of `stellarclass.training.simulated.make_training_set`.
+
+    Returns
+    -------
+    Tensor, shape ()
+        Mean over the stars.
+    dict of str to float
+        Its parts.
+    """
+    # A color error is the simulated truth's, never below 5 mmag: the floor keeps bright stars from ruling the sum.
+    variance = outputs["colors_logvar"].exp() + 2.5e-5
+    color = (variance.log() + (outputs["colors_mean"] - batch["target_colors"]) ** 2 / variance).mean() / 2
+    teff = F.smooth_l1_loss(outputs["log_teff"] * 50, batch["target_log_teff"] * 50)
+    # Eq. 2 of Deng et al. (2024), in dex; the error is cut off so that a handful of giants do not rule the gradient.
+    variance = outputs["radius_variance"]
+    square = ((outputs["radius_mean"] - batch["target_log_radius"]) ** 2 / variance).clamp_max(60)
+    radius = (variance.log() + square).mean() / 2
+    parts = {"color": color, "teff": teff, "radius": radius}
+    for name in batch:
+        system = name.removeprefix("target_")
+        if f"logits_{system}" in outputs:
+            parts[system] = F.cross_entropy(outputs[f"logits_{system}"], batch[name])
+    total = 0.25 * color + 0.2 * teff + 0.5 * radius + sum(v for k, v in parts.items() if k not in ("color", "teff", "radius"))
+    return total, {k: float(v.detach()) for k, v in parts.items()}
+
+
+def train_network(network, data, validation, config, *, seed, folder, device="cpu", log=print):
+    """Train a network, or go on where an earlier call was interrupted.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Trained in place. If it has ``set_scaling``, it is given the training features first.
+    data, validation : dict of str to ndarray
+        Inputs and targets (``target_*``).
+    config : TrainingConfig
+    seed : int
+        Order of the stars.
+    folder : path-like
+        Holds ``checkpoint.safetensors`` and ``state.json`` while training, ``log.jsonl`` for good.
+    device : str
+    log : callable
+        Called with a line per epoch.
+
+    Returns
+    -------
+    dict
+        Validation losses of the last epoch.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    device = torch.device(device)
+    network.to(device)
+    if hasattr(network, "set_scaling"):
+        network.set_scaling(torch.from_numpy(data["features"]))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+    n = len(data["features"])
+    steps = config.epochs * (n // config.batch_size)
+
+    def rate(step):
+        rise = max(steps // 10, 1)
+        if step < rise:
+            return (step + 1) / rise
+        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+    start = _resume(folder, network, optimizer)
+    step = start * (n // config.batch_size)
+    # Images stay float16 in memory and become float32 batch by batch.
+    tensors = {k: torch.from_numpy(v).to(device) for k, v in data.items()}
+    parts = {}
+    for epoch in range(start, config.epochs):
+        began = time.perf_counter()
+        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n)).to(device)
+        network.train()
+        total = 0.0
+        for k in range(n // config.batch_size):
+            rows = order[k * config.batch_size : (k + 1) * config.batch_size]
+            batch = {name: value[rows].float() for name, value in tensors.items()}
+            for group in optimizer.param_groups:
+                group["lr"] = config.learning_rate * rate(step)
+            loss, _ = physical_loss(network(batch), batch)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+            total += float(loss.detach())
+            step += 1
+        parts = evaluate_loss(network, validation, device)
+        line = {"epoch": epoch + 1, "train": total / max(n // config.batch_size, 1), **parts}
+        line = {k: round(v, 5) if isinstance(v, float) else v for k, v in line.items()}
+        with (folder / "log.jsonl").open("a") as stream:
+            stream.write(json.dumps(line) + "\n")
+        _checkpoint(folder, network, optimizer, epoch + 1)
+        log(f"epoch {epoch + 1}/{config.epochs} {line} {time.perf_counter() - began:.0f} s")
+    network.eval()
+    return parts
+
+
+def evaluate_loss(network, data, device="cpu"):
+    """Mean losses of a network on a data set, by part."""
+    network.eval()
+    sums, n = {}, len(data["features"])
+    with torch.inference_mode():
+        for k in range(0, n, 4096):
+            batch = {name: torch.from_numpy(value[k : k + 4096]).to(device).float() for name, value in data.items()}
+            _, parts = physical_loss(network(batch), batch)
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + value * len(batch["features"]) / n
+    return sums
+
+
+def _checkpoint(folder, network, optimizer, epoch):
+    """Write weights and optimizer state; the small JSON last, so that a half-written checkpoint is never resumed."""
+    tensors = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
+    for k, state in optimizer.state_dict()["state"].items():
+        for name, value in state.items():
+            tensors[f"optimizer.{k}.{name}"] = torch.as_tensor(value).contiguous()
+    file = f"checkpoint-{epoch}.safetensors"
+    safetensors.torch.save_file(tensors, folder / file)
+    part = folder / "state.json.part"
+    part.write_text(json.dumps({"epoch": epoch, "file": file}))
+    part.replace(folder / "state.json")
+    for old in folder.glob("checkpoint-*.safetensors"):
+        if old.name != file:
+            old.unlink()
+
+
+def _resume(folder, network, optimizer):
+    """Load the last checkpoint, if there is one; the number of epochs done."""
+    if not (folder / "state.json").is_file():
+        return 0
+    state = json.loads((folder / "state.json").read_text())
+    tensors = safetensors.torch.load_file(folder / state["file"])
+    network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
+    moments = {}
+    for key, value in tensors.items():
+        if key.startswith("optimizer."):
+            _, k, name = key.split(".")
+            moments.setdefault(int(k), {})[name] = value
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})
+    return state["epoch"]

@@ -1,0 +1,101 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Training sets from the simulated sky: what the recipe makes of rendered stars, beside their exact truth."""
+
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+from astropy import units as u
+
+from ..astrometry import Astrometry
+from ..simulate import LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
+from ..stamps import recipes
+
+__all__ = ["make_training_set"]
+
+_BLOCK = 1000
+
+# How often a modality is withheld, so that the networks know how to answer without it.
+_DROP_PARALLAX, _DROP_PROPER_MOTION, _DROP_BAND, _DROP_TWO_BANDS, _DROP_PSF = 0.12, 0.05, 0.06, 0.02, 0.05
+
+
+def make_training_set(n, *, seed, recipe, processes=1, progress=None):
+    """Draw, render and measure stars of the simulated sky.
+
+    Parameters
+    ----------
+    n : int
+        Number of stars; rounded up to a whole thousand.
+    seed : int
+        The same seed gives the same set, whatever ``processes`` is.
+    recipe : dict
+        Input recipe, as `stellarclass.stamps.recipes.to_dict` writes it.
+    processes : int
+        Worker processes.
+    progress : callable, optional
+        Called with the number of stars done so far.
+
+    Returns
+    -------
+    dict of str to ndarray, first axis N
+        The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) [mag], ``target_log_teff``,
+        ``target_log_radius`` (N,), ``target_<label system>`` (N, 5) probabilities.
+    """
+    seeds = np.random.SeedSequence(seed).spawn(-(-n // _BLOCK))
+    jobs = [(s, recipe) for s in seeds]
+    blocks = []
+    if processes == 1:
+        results = map(_make_block, jobs)
+        blocks = _collect(results, progress)
+    else:
+        with ProcessPoolExecutor(processes) as pool:
+            blocks = _collect(pool.map(_make_block, jobs), progress)
+    return {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
+
+
+def _collect(results, progress):
+    blocks = []
+    for block in results:
+        blocks.append(block)
+        if progress is not None:
+            progress(_BLOCK * len(blocks))
+    return blocks
+
+
+def _make_block(job):
+    seed, recipe = job
+    rng = np.random.default_rng(seed)
+    stars = draw_stars(_BLOCK, seed=rng)
+    gaia = observe_astrometry(stars, seed=rng)
+    truth = np.stack([stars[b].to_value(u.mag) for b in "ugriz"], axis=1)
+    # Calibration errors of SDSS: 1 % in g r i z, 2 % in u (Padmanabhan et al. 2008, ApJ 674, 1217).
+    seen = truth + rng.normal(size=truth.shape) * [0.02, 0.01, 0.01, 0.01, 0.012]
+    for share, count in ((_DROP_BAND, 1), (_DROP_TWO_BANDS, 2)):
+        for row in np.flatnonzero(rng.random(_BLOCK) < share):
+            seen[row, rng.choice(5, count, replace=False)] = np.nan
+    visible = stars.copy(copy_data=False)
+    for k, band in enumerate("ugriz"):
+        visible[band] = seen[:, k] * u.mag
+    known = rng.random(_BLOCK) >= _DROP_PSF
+    stamps = render_stars(visible, seed=rng)
+    stamps.psf[~known] = np.nan
+
+    astrometry = Astrometry.empty(_BLOCK)
+    for name in ("parallax", "parallax_error", "pmra", "pmra_error", "pmdec", "pmdec_error", "ruwe"):
+        getattr(astrometry, name)[:] = gaia[name].value
+    for names, share in (
+        (("parallax", "parallax_error"), _DROP_PARALLAX),
+        (("pmra", "pmra_error", "pmdec", "pmdec_error"), _DROP_PROPER_MOTION),
+    ):
+        gone = rng.random(_BLOCK) < share
+        for name in names:
+            getattr(astrometry, name)[gone] = np.nan
+
+    block = recipes.from_dict(recipe)(stamps, astrometry)
+    block = {k: v.astype(np.float16) if v.ndim > 2 and v.dtype.kind == "f" else v for k, v in block.items()}
+    colors = truth[:, :-1] - truth[:, 1:]
+    block["target_colors"] = colors.astype(np.float32)
+    block["target_log_teff"] = np.log10(stars["teff"].to_value(u.K)).astype(np.float32)
+    block["target_log_radius"] = np.log10(stars["radius"].to_value(u.solRad)).astype(np.float32)
+    for system in LABEL_SYSTEMS:
+        block[f"target_{system}"] = label_probabilities(colors, label_system=system).astype(np.float32)
+    return block
