@@ -295,7 +295,6 @@ def test_downloads_at_a_time(server, tmp_path, connections):
 
 def test_look_ahead_is_bounded(server, sdss):
     """Whoever takes one field and stops has not asked for the whole survey; nor do its threads stay."""
-    before = threading.active_count()
     wanted = [FieldKey(2583, 301, 2, 136 + k) for k in range(100)]
     fields = sdss.fields(wanted, progress=False)
     next(fields)
@@ -306,7 +305,6 @@ def test_look_ahead_is_bounded(server, sdss):
         if thread.name.startswith("stellarclass-frames"):
             thread.join(5)
     assert not any(t.name.startswith("stellarclass-frames") for t in threading.enumerate())
-    assert threading.active_count() >= before
 
 
 def test_keys_that_cannot_be(server, sdss):
