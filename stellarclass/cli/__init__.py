@@ -30,12 +30,12 @@ EXIT_INTERRUPTED = 130
 _DESCRIPTION = "Spectral classes and stellar radii, with uncertainties, from SDSS images and Gaia astrometry."
 _EPILOG = """\
 examples:
-  stellarclass demo                             a simulated field, start to finish, without a network
+  stellarclass demo                             a simulated field, start to finish; no network
   stellarclass classify stars.csv -o stars.vot  a table of positions in, classes and radii out
   stellarclass classify "323.34 -0.73"          one position, in degrees
 
-exit codes: 0 done; 1 an archive, the ensemble or the disk failed; 2 the input was not understood;
-3 complete, but an archive failed for some stars: run again; 130 interrupted
+exit codes: 0 done; 1 archive, ensemble or disk failed; 2 input not understood;
+3 complete, but an archive failed for some stars (run again); 130 interrupted
 """
 
 
