@@ -36,6 +36,7 @@ class Bit:
 
     @property
     def value(self):
+        """The mask with this bit alone."""
         return 1 << self.bit
 
 
@@ -48,15 +49,29 @@ FLAGS = (
     Bit("missing_band", 5, False, "At least one of the five bands has no frame; the others were used."),
     Bit("off_frame", 6, False, "The 64 x 64 pixel stamp reaches over the edge of a frame."),
     Bit("bad_pixels", 7, False, "NaN pixels within 7 pixels of the star in at least one band; that band was not used."),
-    Bit("saturated", 8, False, "Saturated pixels within 7 pixels of the star in at least one band; that band was not used."),
-    Bit("blended", 9, False, "A neighbor contributes more than a tenth of the light within 7 pixels (r, or the nearest band used)."),
+    Bit(
+        "saturated",
+        8,
+        False,
+        "Saturated pixels within 7 pixels of the star in at least one band; that band was not used.",
+    ),
+    Bit(
+        "blended",
+        9,
+        False,
+        "A neighbor contributes more than a tenth of the light within 7 pixels (r, or the nearest band used).",
+    ),
     Bit("no_astrometry", 10, False, "No Gaia source within the match radius; image-only answer."),
     Bit("astrometry_failure", 11, False, "The astrometric archive did not answer; image-only answer."),
     Bit("ambiguous_match", 12, False, "More than one Gaia source within the match radius; the best was taken."),
     Bit("bad_astrometry", 13, False, "Gaia's ruwe is 1.4 or more: binary or poor solution; the parallax is suspect."),
-    Bit("two_parameter_astrometry", 14, False, "The Gaia source has a position but neither parallax nor proper motion."),
+    Bit(
+        "two_parameter_astrometry", 14, False, "The Gaia source has a position but neither parallax nor proper motion."
+    ),
     Bit("out_of_domain", 15, False, "The inputs are unlike anything the ensemble was trained on."),
-    Bit("ambiguous_field", 16, False, "SkyServer names several objects at the position; the nearest primary was taken."),
+    Bit(
+        "ambiguous_field", 16, False, "SkyServer names several objects at the position; the nearest primary was taken."
+    ),
     Bit("unknown_psf", 17, False, "Too few stars in a frame to measure its PSF; a typical PSF was assumed."),
 )
 """Bits of the column ``flags``."""

@@ -89,6 +89,7 @@ class CompactNet(nn.Module):
         self.scale.copy_(features.std(0).clamp_min(1e-3))
 
     def forward(self, inputs):
+        """Outputs of B stars; the class says which and in what units."""
         raw = inputs["features"]
         features = ((raw - self.center) / self.scale).clamp(-8, 8)  # (B, F)
         x = F.silu(self.conv1(inputs["residual"]))  # (B, C, S/2, S/2)
@@ -111,7 +112,13 @@ class CompactNet(nn.Module):
             "radius_mean": radius,
             "radius_variance": variance,
         }
-        physical = [colors, 0.5 * logvar, (log_teff - 3.72)[:, None] * 5, radius[:, None], 0.5 * variance.log()[:, None]]
+        physical = [
+            colors,
+            0.5 * logvar,
+            (log_teff - 3.72)[:, None] * 5,
+            radius[:, None],
+            0.5 * variance.log()[:, None],
+        ]
         physical = torch.cat(physical, dim=1)  # (B, 11)
         for name, label_map in self.maps.items():
             answer[f"logits_{name}"] = label_map(physical)

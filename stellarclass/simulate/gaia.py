@@ -34,8 +34,8 @@ def observe_astrometry(stars, *, seed):
     Notes
     -----
     Errors scatter by 20 % around the median of their magnitude; proper-motion errors are 1.03 times the parallax
-    error per year (Lindegren et al. 2021). The quoted errors are 5 % too small, as is found for faint sources (Fabricius
-    et al. 2021, A&A 649, A5), and a zero point of 0.015 mas scatters from field to field.
+    error per year (Lindegren et al. 2021). The quoted errors are 5 % too small, as is found for faint sources
+    (Fabricius et al. 2021, A&A 649, A5), and a zero point of 0.015 mas scatters from field to field.
 
     Examples
     --------
@@ -60,5 +60,7 @@ def observe_astrometry(stars, *, seed):
     table["ruwe"] = np.where(lost, np.nan, np.exp(np.abs(rng.normal(0, 0.05, n))))
     table["phot_g_mean_mag"] = np.where(g_mag > FAINT_LIMIT, np.nan, g_mag + rng.normal(0, 0.005, n)) * u.mag
     colour_error = np.interp(g_mag, [15, 18, 20, 21], [0.003, 0.02, 0.10, 0.25])
-    table["bp_rp"] = np.where(g_mag > FAINT_LIMIT, np.nan, stars["bp_rp"].value + rng.normal(0, 1, n) * colour_error) * u.mag
+    table["bp_rp"] = (
+        np.where(g_mag > FAINT_LIMIT, np.nan, stars["bp_rp"].value + rng.normal(0, 1, n) * colour_error) * u.mag
+    )
     return table

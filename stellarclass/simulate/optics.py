@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How SDSS's camera sees a star: PSF, sky, photons, counts. Stamps of single stars and what they have in common with
-whole frames (`stellarclass.simulate.survey`)."""
+"""How SDSS's camera sees a star: PSF, sky, photons, counts.
+
+Stamps of single stars, and what they have in common with whole frames (`stellarclass.simulate.survey`).
+"""
 
 from dataclasses import dataclass
 
@@ -73,7 +75,7 @@ def draw_conditions(n, *, seed):
     Conditions
     """
     rng = np.random.default_rng(seed)
-    # Median seeing 1.32 arcsec in r, log-normal; bands follow each other to 5 %: Abazajian et al. (2009, ApJS 182, 543).
+    # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
     seeing = np.exp(rng.normal(0, 0.16, (n, 1)) + rng.normal(0, 0.05, (n, 5))) * 0.95
     psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
     psf[..., 0] *= seeing
@@ -144,7 +146,7 @@ _FAINT_FLUX = 30.0
 
 
 def _star_shapes(psf, dx, dy):
-    """Images of unit stars: psf (M, 6), pixel positions relative to the star dx (M, W), dy (M, W); (M, W, W) float32."""
+    """Images (M, W, W) of unit stars: psf (M, 6), pixel positions relative to the star dx, dy (M, W)."""
     psf = psf.astype(np.float32)
     s1, s2, b, p0, _, wing_scale = (psf[:, k, None] for k in range(6))
     norm = profile(psf, np.zeros(len(psf), np.float32))[:, None] / (1 + b + p0)
@@ -177,7 +179,9 @@ def _add_stars(images, psf, star, x, y, flux):
             steps = np.arange(-_FAINT_HALF, _FAINT_HALF + 1)
             cx, cy = (np.round(v[faint, k] + middle).astype(int) for v in (x, y))
             columns, rows = cx[:, None] + steps, cy[:, None] + steps
-            shape = _star_shapes(psf[star[faint], k], columns - middle - x[faint, k, None], rows - middle - y[faint, k, None])
+            shape = _star_shapes(
+                psf[star[faint], k], columns - middle - x[faint, k, None], rows - middle - y[faint, k, None]
+            )
             shape *= flux[faint, k].astype(np.float32)[:, None, None]
             for j, row in enumerate(star[faint]):
                 y0, x0 = cy[j] - _FAINT_HALF, cx[j] - _FAINT_HALF
@@ -231,7 +235,8 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
         neighbor_density = _NEIGHBOR_DENSITY * np.where(rng.random(n) < 0.2, 10 ** rng.uniform(0, 2, n), 1.0)
     density = np.broadcast_to(np.asarray(neighbor_density, float), (n,))
     parts = [
-        _render(rng, values[k : k + 256], conditions[k : k + 256], density[k : k + 256], psf_known) for k in range(0, n, 256)
+        _render(rng, values[k : k + 256], conditions[k : k + 256], density[k : k + 256], psf_known)
+        for k in range(0, n, 256)
     ]
     return Stamps.concatenate(parts) if parts else Stamps.empty(0)
 
@@ -247,7 +252,11 @@ def _magnitude_array(table):
         if unit not in (None, u.mag):
             raise InputError(f"column {band} has unit {unit}; magnitudes are meant (u.mag)")
         value = column.to_value(u.mag) if hasattr(column, "to_value") and unit is not None else column
-        columns.append(np.ma.filled(np.ma.asarray(value, float), np.nan) if not hasattr(value, "unmasked") else value.filled(np.nan))
+        columns.append(
+            np.ma.filled(np.ma.asarray(value, float), np.nan)
+            if not hasattr(value, "unmasked")
+            else value.filled(np.nan)
+        )
     return np.stack([np.asarray(c, float) for c in columns], axis=1).reshape(-1, 5)
 
 

@@ -8,8 +8,8 @@ temperature then follow from color and absolute magnitude by `stellarclass.physi
 """
 
 import numpy as np
-from astropy.table import QTable
 from astropy import units as u
+from astropy.table import QTable
 
 from .. import physics
 from .locus import LOCUS_LIMITS, locus_colors
@@ -167,7 +167,9 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     g_abs = magnitudes[pick] + physics._g_minus_r(g_i)
     log_radius = physics._log_radius(g_abs, intrinsic_bp_rp)
 
-    absolute = np.stack([colors[:, 0] + colors[:, 1], colors[:, 1], 0 * g_i, -colors[:, 2], -colors[:, 2] - colors[:, 3]])
+    absolute = np.stack(
+        [colors[:, 0] + colors[:, 1], colors[:, 1], 0 * g_i, -colors[:, 2], -colors[:, 2] - colors[:, 3]]
+    )
     observed = absolute + r_apparent + (_EXTINCTION - _EXTINCTION[2])[:, None] * a_v
     g_mag = g_abs + 5 * np.log10(distance) + 10 + _EXTINCTION_G * a_v
     parallax = 1 / distance

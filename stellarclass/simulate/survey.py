@@ -220,7 +220,7 @@ def _draw_frame(rng, band, wcs, epoch, x, y, flux, conditions):
     near = (x > -_REACH) & (x < nx + _REACH - 1) & (y > -_REACH) & (y < ny + _REACH - 1)
     steps = np.arange(-_REACH, _REACH + 1)
     for xs, ys, fs in zip(x[near], y[near], flux[near], strict=True):
-        column, row = int(round(xs)), int(round(ys))
+        column, row = round(xs), round(ys)
         reach = _REACH if fs > 10 else 15
         axis = steps[_REACH - reach : _REACH + reach + 1]
         shape = _star_shapes(conditions.psf[None], (axis + column - xs)[None], (axis + row - ys)[None])[0]

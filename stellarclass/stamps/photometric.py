@@ -1,6 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The default ensemble's input recipe: calibrated fluxes, what the star's own profile leaves over, and astrometry in a
-form that stays finite at zero and negative parallax."""
+"""The default ensemble's input recipe.
+
+Calibrated fluxes, what the star's own profile leaves over, and astrometry in a form that stays finite at zero and
+negative parallax.
+"""
 
 from dataclasses import dataclass
 from typing import ClassVar

@@ -18,7 +18,7 @@ WINDOW = 24
 """Side of the middle part of a stamp that is measured, in pixels."""
 
 SOFTENING = np.array([1.4e-10, 0.9e-10, 1.2e-10, 1.8e-10, 7.4e-10])
-"""Softening b of SDSS's asinh magnitudes, u g r i z, in maggies: Lupton et al. (1999, AJ 118, 1406); SDSS DR algorithms."""
+"""Softening b of SDSS's asinh magnitudes, u g r i z, in maggies (Lupton et al. 1999, AJ 118, 1406)."""
 
 _FIT_RADIUS = 6.0
 _CHUNK = 512
@@ -122,7 +122,9 @@ def measure(stamps):
         parts = [_measure_chunk(stamps)]
     else:
         parts = [_measure_chunk(stamps[k : k + _CHUNK]) for k in range(0, n, _CHUNK)]
-    return Photometry(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in Photometry.__annotations__})
+    return Photometry(
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in Photometry.__annotations__}
+    )
 
 
 def _annulus():
@@ -165,7 +167,9 @@ def _measure_chunk(stamps):
 
     present = ~((masks & MASK_MISSING) > 0).any((2, 3)) & np.isfinite(stamps.sky_sigma)
     near = radius < APERTURES[-1]
-    defects = {bit: ((masks & bit > 0) & near).any((2, 3)) & present for bit in (MASK_NAN, MASK_SATURATED, MASK_OFF_FRAME)}
+    defects = {
+        bit: ((masks & bit > 0) & near).any((2, 3)) & present for bit in (MASK_NAN, MASK_SATURATED, MASK_OFF_FRAME)
+    }
     used = present & ~defects[MASK_NAN] & ~defects[MASK_SATURATED] & ~defects[MASK_OFF_FRAME]
 
     weight = star * np.clip(_FIT_RADIUS + 0.5 - radius, 0, 1) * good
@@ -202,7 +206,7 @@ def _measure_chunk(stamps):
 
 
 def _blended(apertures, flux_err, used):
-    """Whether light beyond the star's own profile makes up a tenth of what 7 pixels hold, in r or the next best band."""
+    """Whether light beyond the star's own profile is a tenth of what 7 pixels hold, in r or the next best band."""
     order = [2, 3, 1, 4, 0]
     first = np.array(order)[used[:, order].argmax(1)]
     rows = np.arange(len(used))

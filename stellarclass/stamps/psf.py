@@ -209,5 +209,7 @@ def measure_psf(data, *, sigma, limit):
     def residuals(p):
         return (model(p)[1] - level) / (0.03 * level.clip(floor) + floor)
 
-    fit = least_squares(residuals, np.log([1.3, 0.7, 0.08, 0.004]), bounds=(np.log([0.5, 0.05, 1e-3, 1e-5]), np.log([4, 3, 1.0, 0.05])))
+    fit = least_squares(
+        residuals, np.log([1.3, 0.7, 0.08, 0.004]), bounds=(np.log([0.5, 0.05, 1e-3, 1e-5]), np.log([4, 3, 1.0, 0.05]))
+    )
     return model(fit.x)[0].astype(np.float32)

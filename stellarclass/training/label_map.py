@@ -73,7 +73,12 @@ def main(argv=None):
     magnitudes = np.stack([np.asarray(table[b], float) for b in "ugriz"], axis=1)
     labels = np.asarray(table["label"]).astype(str)
     r = magnitudes[:, 2]
-    use = (r > MAGNITUDE_LIMITS[0]) & (r < MAGNITUDE_LIMITS[1]) & np.isfinite(magnitudes).all(1) & np.isin(labels, CLASSES)
+    use = (
+        (r > MAGNITUDE_LIMITS[0])
+        & (r < MAGNITUDE_LIMITS[1])
+        & np.isfinite(magnitudes).all(1)
+        & np.isin(labels, CLASSES)
+    )
     coefficients, intercept, log_loss = fit_label_map((magnitudes[:, :-1] - magnitudes[:, 1:])[use], labels[use])
     result = {
         "source": "SDSS spectroscopic pipeline subclasses with ugriz model magnitudes, public data releases",

@@ -65,7 +65,12 @@ def physical_loss(outputs, batch):
         system = name.removeprefix("target_")
         if f"logits_{system}" in outputs:
             parts[system] = F.cross_entropy(outputs[f"logits_{system}"], batch[name])
-    total = 0.25 * color + 0.2 * teff + 0.5 * radius + sum(v for k, v in parts.items() if k not in ("color", "teff", "radius"))
+    total = (
+        0.25 * color
+        + 0.2 * teff
+        + 0.5 * radius
+        + sum(v for k, v in parts.items() if k not in ("color", "teff", "radius"))
+    )
     return total, {k: float(v.detach()) for k, v in parts.items()}
 
 
