@@ -59,10 +59,9 @@ def fetch_stamps(coords, *, images=None, progress=None):
     --------
     Stars of a simulated field; a copy of SDSS's archive (`stellarclass.archives.LocalSAS`) goes the same way:
 
-    >>> from astropy.coordinates import SkyCoord
     >>> from stellarclass import fetch_stamps, simulate
     >>> sky = simulate.field(seed=1, n_stars=3)
-    >>> stamps = fetch_stamps(SkyCoord(sky.truth["ra"], sky.truth["dec"]), images=sky.images)
+    >>> stamps = fetch_stamps(sky.coords, images=sky.images)
     >>> stamps.images.shape
     (3, 5, 64, 64)
     """
@@ -135,10 +134,9 @@ def fetch_astrometry(coords, *, astrometry=None, radius=None, epoch=None, progre
 
     Examples
     --------
-    >>> from astropy.coordinates import SkyCoord
     >>> from stellarclass import fetch_astrometry, simulate
     >>> sky = simulate.field(seed=1, n_stars=3)
-    >>> stars = fetch_astrometry(SkyCoord(sky.truth["ra"], sky.truth["dec"]), astrometry=sky.astrometry)
+    >>> stars = fetch_astrometry(sky.coords, astrometry=sky.astrometry)
     >>> stars["parallax"].unit
     Unit("mas")
     """

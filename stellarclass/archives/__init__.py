@@ -17,7 +17,6 @@ _HOME = {
     "Gaia": "gaia",
     "LocalAstrometry": "localastrometry",
     "LocalSAS": "localsas",
-    "NoAstrometry": "noastrometry",
     "SDSS": "sdss",
     "decode_objid": "objid",
     "encode_objid": "objid",

@@ -134,9 +134,7 @@ def _sources(args):
 
         sources["astrometry"] = LocalAstrometry(_read(args.astrometry, None))
     elif args.no_astrometry:
-        from ..archives import NoAstrometry
-
-        sources["astrometry"] = NoAstrometry()
+        sources["astrometry"] = False
     return sources
 
 

@@ -59,8 +59,6 @@ def run(args):
     """
     from time import perf_counter
 
-    from astropy.coordinates import SkyCoord
-
     from .. import simulate
     from ..classifier import classify
     from ..tables import write_table
@@ -69,10 +67,9 @@ def run(args):
 
     args.output.mkdir(parents=True, exist_ok=True)
     sky = simulate.field(seed=args.seed, n_stars=args.stars)
-    coords = SkyCoord(sky.truth["ra"], sky.truth["dec"])
     start = perf_counter()
     table = classify(
-        coords, images=sky.images, astrometry=sky.astrometry, progress=show_progress(args), **classifier_options(args)
+        sky.coords, images=sky.images, astrometry=sky.astrometry, progress=show_progress(args), **classifier_options(args)
     )
     seconds = perf_counter() - start
 
@@ -91,20 +88,10 @@ def run(args):
 
 def _draw(sky, table, path):
     from .. import __version__, plotting
-    from ..archives.base import FieldKey
 
-    keys = [FieldKey(*(int(row[name]) for name in FieldKey._fields)) for row in table[_located(table)]]
-    most_stars = max(set(keys), key=keys.count)
-    (field,) = sky.images.fields([most_stars], progress=False)
     title = f"{len(table)} simulated stars, ensemble {table.meta['ensemble']}, classes as {table.meta['label_system']}"
-    figure = plotting.plot_overview(table, field, truth=sky.truth["radius"], title=title)
+    figure = plotting.plot_overview(table, sky.contents, truth=sky.truth["radius"], title=title)
     figure.savefig(path, dpi=110, metadata={"Software": f"stellarclass {__version__}"})
-
-
-def _located(table):
-    import numpy as np
-
-    return ~np.asarray(getattr(table["run"], "mask", np.zeros(len(table), bool)))
 
 
 def _against_truth(table, truth):

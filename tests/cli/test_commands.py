@@ -107,7 +107,7 @@ def test_options_reach_the_classifier(stars, fake, tmp_path):
     assert function == "classify_table"
     assert table.colnames == ["name", "ra", "dec"]
     assert type(options.pop("images")).__name__ == "LocalSAS"
-    assert type(options.pop("astrometry")).__name__ == "NoAstrometry"
+    assert options.pop("astrometry") is False
     assert options == {
         "coords": ("ra", "dec"),
         "ensemble": "./mine",
