@@ -338,6 +338,8 @@ def _unit(column):
 
 def _scaled(values, unit, target, name, meaning):
     """Numbers in another unit; a copy."""
+    if values.dtype.kind not in "iuf":
+        raise InputError(f"column {name!r} holds {values.dtype}; expected numbers or text")
     try:
         # An hour of right ascension is often written as a plain hour of time.
         unit = u.hourangle if unit == u.hour and target == u.deg else u.Unit(getattr(unit, "function_unit", unit))

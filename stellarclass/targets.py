@@ -110,7 +110,7 @@ def parse_targets(targets, *, coords=None):
     Warns
     -----
     stellarclass.exceptions.StellarclassWarning
-        If a proper motion cannot be converted to ICRS; it is left out.
+        If a proper motion is in a frame that moves itself, e.g. with the Earth; it is left out.
 
     Examples
     --------
@@ -143,6 +143,14 @@ def _way_out(targets):
     return 'hand in SkyCoord(ra, dec, unit="deg")'
 
 
+_INERTIAL_FRAMES = frozenset(
+    "icrs fk5 fk4 fk4noeterms galactic supergalactic barycentricmeanecliptic barycentrictrueecliptic "
+    "custombarycentricecliptic".split()
+)
+"""Frames whose proper motions are ICRS's but for a rotation. Others add the motion of the Earth or of the Sun, which
+without a distance comes out as many arcseconds a year."""
+
+
 def _from_skycoord(coords):
     """Fields of `Targets` that a SkyCoord fills."""
     try:
@@ -153,28 +161,25 @@ def _from_skycoord(coords):
         raise InputError(f"the coordinates have shape {coords.shape}; hand in coords.ravel()")
     coords = coords.reshape(coords.size)
     epoch = _epoch(coords)
-    # A radial velocity alone moves nothing on the sky, and stands in the way of some conversions.
-    moving = hasattr(coords.data.differentials.get("s"), "d_lat") or hasattr(coords.data.differentials.get("s"), "d_x")
-    icrs = None
+    motion = coords.data.differentials.get("s")
+    # A radial velocity alone moves nothing on the sky.
+    moving = hasattr(motion, "d_lat") or hasattr(motion, "d_x")
+    if moving and coords.frame.name not in _INERTIAL_FRAMES:
+        warnings.warn(
+            f"proper motions in {coords.frame.name} are left out: that frame moves itself; hand in ICRS coordinates",
+            StellarclassWarning,
+            stacklevel=3,
+        )
+        moving = False
     if moving:
-        try:
-            icrs = _to_icrs(coords)
-            pmra = icrs.pm_ra_cosdec.to_value(u.mas / u.yr)
-            pmdec = icrs.pm_dec.to_value(u.mas / u.yr)
-        except (InputError, TypeError, u.UnitsError) as err:
-            warnings.warn(
-                f"the proper motion cannot be converted from {coords.frame.name} to ICRS and is left out ({err})",
-                StellarclassWarning,
-                stacklevel=3,
-            )
-            moving = False
-    if not moving:
+        icrs = _to_icrs(coords)
+        pmra, pmdec = (motion.to_value(u.mas / u.yr) for motion in (icrs.pm_ra_cosdec, icrs.pm_dec))
+    else:
         icrs = _to_icrs(SkyCoord(coords.frame.realize_frame(coords.data.without_differentials())))
         pmra = pmdec = np.full(len(coords), np.nan)
-    ra, dec = _bare(icrs.ra.deg), _bare(icrs.dec.deg)
-    bad = ~(np.isfinite(ra) & np.isfinite(dec))
-    ra[bad] = dec[bad] = np.nan
-    return {"ra": ra, "dec": dec, "ref_epoch": epoch, "pmra": _bare(pmra), "pmdec": _bare(pmdec)}
+    ra, dec = _both(_bare(icrs.ra.deg), _bare(icrs.dec.deg))
+    pmra, pmdec = _both(_bare(pmra), _bare(pmdec))
+    return {"ra": ra, "dec": dec, "ref_epoch": epoch, "pmra": pmra, "pmdec": pmdec}
 
 
 def _to_icrs(coords):
@@ -202,6 +207,13 @@ def _bare(values):
     return values
 
 
+def _both(first, second):
+    """Two components of one vector: where one is missing, so is the other."""
+    bad = ~(np.isfinite(first) & np.isfinite(second))
+    first[bad] = second[bad] = np.nan
+    return first, second
+
+
 def _plausible(values, low, high):
     """NaN instead of values that stand for none, like -9999."""
     with np.errstate(invalid="ignore"):
@@ -217,9 +229,7 @@ def _from_table(table, coords):
             _columns.read_angle(table, name, kind=kind, archival=archival)
             for name, kind in zip(names, ("ra", "dec"), strict=True)
         )
-        bad = ~(np.isfinite(ra) & np.isfinite(dec))
-        ra[bad] = dec[bad] = np.nan
-        known = {"ra": ra, "dec": dec}
+        known = dict(zip(("ra", "dec"), _both(ra, dec), strict=True))
 
     # What the coordinates themselves say comes before what other columns say.
     if np.isnan(known.get("ref_epoch", np.nan)).all() and (name := _columns.find_column(table, "ref_epoch")):
@@ -227,9 +237,7 @@ def _from_table(table, coords):
     motion = [_columns.find_column(table, name) for name in ("pmra", "pmdec")]
     if np.isnan(known.get("pmra", np.nan)).all() and all(motion):
         pmra, pmdec = (_columns.read_numbers(table, name, unit=u.mas / u.yr) for name in motion)
-        half = np.isnan(pmra) | np.isnan(pmdec)
-        pmra[half] = pmdec[half] = np.nan
-        known.update(pmra=pmra, pmdec=pmdec)
+        known.update(zip(("pmra", "pmdec"), _both(pmra, pmdec), strict=True))
 
     for wanted in ("objid", "source_id"):
         if name := _columns.find_column(table, wanted):
