@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import bz2
 import gc
+import io
 import time
 
 import numpy as np
@@ -33,7 +34,8 @@ def real_frame(real_data):
 
 
 def with_astropy(source):
-    with fits.open(source) as hdus, pytest.warns(AstropyWarning):  # the deprecated keywords that we step around
+    content = io.BytesIO(bz2.decompress(source.read_bytes()))
+    with fits.open(content) as hdus, pytest.warns(AstropyWarning):  # the deprecated keywords that we step around
         return hdus[0].data, hdus[1].data, hdus[2].data["ALLSKY"][0], hdus[0].header, WCS(hdus[0].header)
 
 
