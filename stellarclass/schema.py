@@ -125,7 +125,7 @@ def columns(classes=DEFAULT_CLASSES):
                 "float64",
                 "mag",
                 f"phot.mag;{_BAND_UCD[band]}",
-                f"SDSS {band} PSF magnitude; measured on the stamp when no catalog gave it",
+                f"SDSS {band} PSF magnitude, of the catalog or else of the stamp",
                 ".3f",
             )
             for band in _BAND_UCD
@@ -147,7 +147,7 @@ def columns(classes=DEFAULT_CLASSES):
             "str",
             "",
             "meta.code;src.spType",
-            "Classes that cannot be ruled out at class_set_level (conformal set)",
+            "Classes not ruled out at class_set_level (conformal set)",
         ),
         Column("radius", "float64", "solRad", "phys.size.radius", "Stellar radius, mean of the ensemble", ".3f"),
         Column(
@@ -191,9 +191,7 @@ def columns(classes=DEFAULT_CLASSES):
             ".3f",
         ),
         Column("parallax", "float64", "mas", "pos.parallax.trig", "Gaia parallax, as used", ".4f"),
-        Column(
-            "parallax_error", "float64", "mas", "stat.error;pos.parallax.trig", "Standard error of parallax", ".4f"
-        ),
+        Column("parallax_error", "float64", "mas", "stat.error;pos.parallax.trig", "Standard error of parallax", ".4f"),
         Column(
             "pmra",
             "float64",

@@ -98,6 +98,9 @@ def read(path):
     if len(tables) != 1:
         raise ValueError(f"it holds {len(tables)} tables; expected one")
     table = tables[0].to_table(use_names_over_ids=True)
+    for column in table.itercols():
+        if column.description:
+            column.description = " ".join(column.description.split())  # astropy's writer folds lines
     meta = {}
     for info in [*(info for resource in file.resources for info in resource.infos), *file.infos, *tables[0].infos]:
         meta.setdefault(info.name, from_yaml(info.value) if info.xtype == "yaml" else info.value)
