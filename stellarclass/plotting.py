@@ -153,7 +153,7 @@ def plot_field(table, field, *, bands="irg", center=None, size=2.5 * u.arcmin, a
     x, y = wcs.wcs_world2pix(_values(table, "ra", u.deg), _values(table, "dec", u.deg), 0)
     side = len(rgb)
     inside = (x > 0) & (x < side - 1) & (y > 0) & (y < side - 1)
-    ring = {"s": 90, "facecolor": "none", "linewidth": 1.4, "marker": "o"}
+    ring = {"s": 70, "facecolor": "none", "linewidth": 1.4, "marker": "o"}
     for name, chosen, style in _by_class(table):
         chosen = chosen & inside
         ax.scatter(x[chosen], y[chosen], **ring, edgecolor=style["color"], label=name)
@@ -359,7 +359,7 @@ def plot_overview(table, field, *, truth=None, title=None):
     with mpl.rc_context({"font.size": 10, "axes.spines.top": True, "axes.spines.right": True}):
         figure = Figure(figsize=(11, 9.2), layout="constrained")
         grid = figure.add_gridspec(2, 2)
-        plot_field(table, field, ax=figure.add_subplot(grid[0, 0], axes_class=WCSAxes))
+        plot_field(table, field, size=5 * u.arcmin, ax=figure.add_subplot(grid[0, 0], axes_class=WCSAxes))
         plot_cmd(table, ax=figure.add_subplot(grid[0, 1]))
         plot_radius(table, truth, ax=figure.add_subplot(grid[1, 0]))
         plot_classes(table, ax=figure.add_subplot(grid[1, 1]))

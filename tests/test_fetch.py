@@ -1,0 +1,125 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Pixels and astrometry without a classification: rows stay in order, units stay on, failures are flags."""
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+
+from stellarclass import fetch_astrometry, fetch_stamps, flags, simulate
+from stellarclass.archives import Field
+from stellarclass.stamps.base import MASK_MISSING
+
+
+@pytest.fixture(scope="module")
+def sky():
+    return simulate.field(seed=3, n_stars=8, r_range=(15, 18) * u.mag)
+
+
+@pytest.fixture(scope="module")
+def coords(sky):
+    """The stars, a place off every field between them, and one that is no place."""
+    ra = np.insert(sky.truth["ra"].value, [2, 5], [10.0, np.nan])
+    dec = np.insert(sky.truth["dec"].value, [2, 5], [-80.0, 0.0])
+    return SkyCoord(ra, dec, unit="deg")
+
+
+STARS = [0, 1, 3, 4, 5, 7, 8, 9]
+
+
+def test_stamps_come_in_the_order_of_the_targets(sky, coords):
+    stamps = fetch_stamps(coords, images=sky.images)
+    assert stamps.images.shape == (10, 5, 64, 64)
+    # Light within 5 pixels in r says which star it is.
+    axis = np.arange(64) - 31.5
+    near = np.hypot(axis, axis[:, None]) < 5
+    flux = (stamps.images[STARS, 2] * near).sum((1, 2))
+    magnitudes = 22.5 - 2.5 * np.log10(flux)
+    np.testing.assert_allclose(magnitudes, sky.truth["r"].to_value(u.mag), atol=0.2)
+
+
+def test_stars_without_pixels_are_empty_rows_with_a_flag(sky, coords):
+    stamps = fetch_stamps(coords, images=sky.images)
+    assert stamps.flags[2] & flags.NO_IMAGE
+    assert stamps.flags[6] & flags.BAD_COORDINATE
+    for row in (2, 6):
+        assert (stamps.masks[row] == MASK_MISSING).all()
+        assert not stamps.images[row].any()
+    assert not (stamps.flags[STARS] & flags.FATAL).any()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "flag"),
+    [({"errors": {"r": "http://x: 503"}}, flags.IMAGE_FAILURE), ({"missing": {"r": "404"}}, flags.NO_IMAGE)],
+)
+def test_a_field_without_frames_is_a_flag(sky, outcome, flag):
+    class Broken:
+        name = "broken"
+        locate = staticmethod(sky.images.locate)
+
+        def fields(self, keys, *, progress=None):
+            return (Field(key, **outcome) for key in keys)
+
+    stamps = fetch_stamps(sky.coords, images=Broken())
+    assert (stamps.flags & flag == flag).all()
+
+
+def test_each_field_is_asked_for_once(sky):
+    asked = []
+
+    class Counting:
+        name = "counting"
+        locate = staticmethod(sky.images.locate)
+
+        def fields(self, keys, *, progress=None):
+            asked.extend(keys)
+            return sky.images.fields(keys)
+
+    fetch_stamps(sky.coords, images=Counting())
+    assert asked == [sky.contents.key]
+
+
+def test_one_position_and_none(sky):
+    assert len(fetch_stamps(sky.coords[0], images=sky.images)) == 1
+    assert len(fetch_stamps(sky.coords[:0], images=sky.images)) == 0
+    assert len(fetch_astrometry(sky.coords[:0], astrometry=sky.astrometry)) == 0
+
+
+def test_astrometry_has_units_and_masks(sky, coords):
+    table = fetch_astrometry(coords, astrometry=sky.astrometry)
+    assert len(table) == 10
+    assert list(table["source_id"][STARS]) == list(sky.truth["source_id"])
+    assert table["source_id"].dtype == np.int64
+    assert table["source_id"].mask[[2, 6]].all()
+    assert table["parallax"].unit == u.mas
+    assert table["pmra"].unit == u.mas / u.yr
+    assert table["ra"].unit == u.deg
+    assert table["match_separation"].unit == u.arcsec
+    assert table["parallax"].mask[[2, 6]].all()
+    assert table["flags"][2] & flags.NO_ASTROMETRY
+    assert table["flags"][6] & flags.BAD_COORDINATE
+
+
+def test_positions_are_those_of_the_epoch(sky):
+    epoch = Time(sky.contents.frames["r"].epoch, format="jyear")
+    then = fetch_astrometry(sky.coords, astrometry=sky.astrometry, epoch=epoch)
+    now = fetch_astrometry(sky.coords, astrometry=sky.astrometry)
+    moved = SkyCoord(then["ra"], then["dec"]).separation(SkyCoord(now["ra"], now["dec"]))
+    expected = np.hypot(now["pmra"], now["pmdec"]) * (2016 * u.yr - epoch.jyear * u.yr)
+    np.testing.assert_allclose(moved.to_value(u.mas), expected.to_value(u.mas), atol=0.1)
+
+
+def test_bare_numbers_are_refused(sky):
+    with pytest.raises(TypeError, match=r"radius must be an angle with a unit"):
+        fetch_astrometry(sky.coords, astrometry=sky.astrometry, radius=3)
+    with pytest.raises(TypeError, match=r"epoch must be an astropy Time"):
+        fetch_astrometry(sky.coords, astrometry=sky.astrometry, epoch=2001.7)
+    with pytest.raises(TypeError):
+        fetch_stamps([1.0, 2.0], images=sky.images)
+
+
+def test_a_radius_too_small_finds_nobody(sky):
+    shifted = sky.coords.directional_offset_by(0 * u.deg, 1 * u.arcsec)
+    assert fetch_astrometry(shifted, astrometry=sky.astrometry, radius=0.5 * u.arcsec)["source_id"].mask.all()
+    assert not fetch_astrometry(shifted, astrometry=sky.astrometry, radius=2 * u.arcsec)["source_id"].mask.any()
