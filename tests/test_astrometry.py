@@ -9,7 +9,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn
 from astropy.time import Time
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stellarclass import flags
@@ -51,6 +51,7 @@ def ugriz(**bands):
 # --- propagate
 
 
+@settings(max_examples=50)
 @given(longitudes, latitudes, motions, motions, epochs, epochs)
 def test_propagate_agrees_with_astropy(ra, dec, pmra, pmdec, start, end):
     star = SkyCoord(
@@ -353,6 +354,7 @@ def assert_same(one, other):
         np.testing.assert_array_equal(getattr(one, f.name), getattr(other, f.name), err_msg=f.name)
 
 
+@settings(max_examples=30)
 @given(crowds())
 def test_order_of_rows_does_not_matter(crowd):
     some, stars, years, order = crowd
@@ -360,6 +362,7 @@ def test_order_of_rows_does_not_matter(crowd):
     assert_same(match(some, rows, years, radius=RADIUS), match(some, rows[list(order)], years, radius=RADIUS))
 
 
+@settings(max_examples=30)
 @given(crowds())
 def test_neighbors_in_the_batch_do_not_matter(crowd):
     some, stars, years, _ = crowd

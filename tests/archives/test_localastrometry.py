@@ -6,7 +6,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable, Table
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stellarclass.archives import AstrometrySource, LocalAstrometry
@@ -139,6 +139,7 @@ angles = st.floats(0, 360), st.sampled_from([-90.0, -89.999, 0.0, 60.0, 89.999, 
 offsets = st.floats(-0.08, 0.08)
 
 
+@settings(max_examples=40)
 @given(
     *angles,
     st.lists(st.tuples(offsets, offsets, st.sampled_from([0.0, 299.0, 301.0, 5000.0, np.nan])), max_size=20),

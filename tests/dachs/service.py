@@ -5,6 +5,7 @@ Neither systemd nor a system-wide database is needed. PostgreSQL refuses to run 
 the user ``postgres``; anybody else runs them as they are. They are stopped by their process ids.
 """
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -124,16 +125,16 @@ class Dachs:
 
     def stop(self):
         """Stop both servers; never raises, so that it can follow a failed start."""
-        if self._server is not None and self._server.poll() is None:
-            try:
-                os.killpg(self._server.pid, signal.SIGTERM)
-                self._server.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(self._server.pid, signal.SIGKILL)
-                self._server.wait(10)
+        if self._server is not None:
+            for how in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(self._server.pid, how)
+                    self._server.wait(10)
+                    break
         if (self.root / "pg" / "postmaster.pid").exists():
             stop = [self._programs / "pg_ctl", "-D", self.root / "pg", "-m", "immediate", "-w", "stop"]
-            subprocess.run(self._command(*stop), cwd=self.root, timeout=60, check=False, capture_output=True)
+            with contextlib.suppress(subprocess.SubprocessError, OSError):
+                subprocess.run(self._command(*stop), cwd=self.root, timeout=60, check=False, capture_output=True)
 
     def _load(self):
         from astropy.table import Table
