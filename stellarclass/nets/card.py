@@ -6,7 +6,6 @@ A card comes from a file that anyone may have written, so everything in it is ch
 
 import hashlib
 import json
-import math
 import re
 from dataclasses import asdict, dataclass, field, fields
 
@@ -164,7 +163,7 @@ class Card:
             for value in bias:
                 _number(value, f"{where}.bias", -100, 100)
         _check(
-            self.default_label_system in systems,
+            isinstance(self.default_label_system, str) and self.default_label_system in systems,
             "default_label_system",
             f"{self.default_label_system!r} is not among {', '.join(systems)}",
         )
@@ -172,7 +171,11 @@ class Card:
     def _check_combination(self):
         values = _only(_mapping(self.combination, "combination"), {"rule", "weights"}, "combination")
         rule, weights = values.get("rule"), values.get("weights")
-        _check(rule in ("mescr", "mixture"), "combination.rule", f"{rule!r} is neither 'mescr' nor 'mixture'")
+        _check(
+            isinstance(rule, str) and rule in ("mescr", "mixture"),
+            "combination.rule",
+            f"{rule!r} is neither 'mescr' nor 'mixture'",
+        )
         names = [m.name for m in self.members]
         if weights is None:
             _check(
@@ -345,8 +348,8 @@ def _names(value, pattern, where, limit):
 
 
 def _number(value, where, low, high):
-    good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    _check(good and low <= value <= high, where, f"{str(value)[:40]} is not a number from {low:g} to {high:g}")
+    good = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+    _check(good, where, f"{str(value)[:40]} is not a number from {low:g} to {high:g}")
 
 
 def _member(value):

@@ -10,6 +10,7 @@ __all__ = [
     "PAPER_WEIGHTS",
     "calibrate",
     "class_sets",
+    "conformal_threshold",
     "domain_score",
     "mean_log_probabilities",
     "total_variance",
@@ -106,18 +107,18 @@ def calibrate(log_probabilities, *, temperature=1.0, bias=0.0):
 
 
 def class_sets(probabilities, threshold):
-    """Sets of the most probable classes that reach a cumulative probability (adaptive prediction sets).
+    """Sets of the most probable classes, each class in the set while those before it hold no more than the threshold.
 
-    The class that crosses the threshold is in the set, so that no set is empty. With the threshold chosen on
-    calibration stars as in split conformal prediction (Romano, Sesia & Candes 2020, NeurIPS 33, 3581, without their
-    randomization), the true class is in the set at the level asked for.
+    So the set is the smallest one that holds more than the threshold, and never empty. With the threshold of
+    `conformal_threshold` the true class is in it at the level asked for: adaptive prediction sets (Romano, Sesia &
+    Candes 2020, NeurIPS 33, 3581) with a score that leaves the true class itself out, so that a set may hold one class.
 
     Parameters
     ----------
     probabilities : ndarray, shape (N, C)
         Calibrated class probabilities.
     threshold : float
-        Cumulative probability to be reached, 0 to 1.
+        0 to 1.
 
     Returns
     -------
@@ -126,20 +127,52 @@ def class_sets(probabilities, threshold):
 
     Examples
     --------
-    >>> from stellarclass.nets.combination import class_sets
     >>> import numpy as np
+    >>> from stellarclass.nets.combination import class_sets
     >>> class_sets(np.array([[0.1, 0.6, 0.3], [0.0, 0.05, 0.95]]), 0.8)
     array([[False,  True,  True],
            [False, False,  True]])
     """
     order = np.argsort(-probabilities, axis=1, kind="stable")
-    descending = np.take_along_axis(probabilities, order, axis=1)
-    before = np.cumsum(descending, axis=1) - descending
-    within = before < threshold
-    within[:, :1] = True
     members = np.zeros(probabilities.shape, bool)
-    np.put_along_axis(members, order, within, axis=1)
+    np.put_along_axis(members, order, _before(probabilities, order) <= threshold, axis=1)
     return members
+
+
+def conformal_threshold(probabilities, truth, *, level):
+    """Threshold for `class_sets` with which the true class is in the set for a share ``level`` of stars.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (N, C)
+        Calibrated class probabilities of stars that the networks were not trained on.
+    truth : ndarray of int, shape (N,)
+        Their true classes.
+    level : float
+        Share of stars, 0 to 1.
+
+    Returns
+    -------
+    float
+        0 where the most probable class alone suffices, 1 where there are too few stars to promise the level.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stellarclass.nets.combination import conformal_threshold
+    >>> conformal_threshold(np.array([[0.7, 0.3]] * 9), np.array([0, 0, 0, 0, 0, 0, 1, 1, 1]), level=0.8)
+    0.7
+    """
+    order = np.argsort(-probabilities, axis=1, kind="stable")
+    score = np.sort(_before(probabilities, order)[order == np.asarray(truth)[:, None]])
+    rank = int(np.ceil((len(score) + 1) * level))
+    return float(score[rank - 1]) if rank <= len(score) else 1.0
+
+
+def _before(probabilities, order):
+    """Summed probability of the classes before each, most probable first."""
+    descending = np.take_along_axis(probabilities, order, axis=1)
+    return np.cumsum(descending, axis=1) - descending
 
 
 def domain_score(features, *, center, precision, limit):

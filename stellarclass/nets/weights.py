@@ -248,8 +248,8 @@ def _folder(name_or_path):
             return _SHIPPED / text
         shipped = ", ".join(_shipped_names()) or "none"
         raise EnsembleError(
-            f"no ensemble {text!r} comes with this installation; looked in {_SHIPPED}, which has {shipped}. For a folder "
-            f"of your own give a path such as './{text}'"
+            f"no ensemble {text!r} comes with this installation; looked in {_SHIPPED}, which has {shipped}. For a "
+            f"folder of your own give a path such as './{text}'"
         )
     folder = Path(text)
     if not (folder / "card.json").is_file():

@@ -1,0 +1,249 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Ensembles: combination rules end to end, and the invariants of `predict`."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from stellarclass.exceptions import EnsembleError
+from stellarclass.nets.combination import PAPER_WEIGHTS
+from stellarclass.nets.ensemble import Ensemble
+
+NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # networks are too slow for it
+
+
+def answers(members, n=4, classes=5, seed=0):
+    rng = np.random.default_rng(seed)
+    return {
+        "logits": rng.normal(0, 2, (n, members, classes)).astype(np.float32),
+        "mean": rng.uniform(0.3, 2, (n, members)).astype(np.float32),
+        "variance": rng.uniform(0.01, 0.1, (n, members)).astype(np.float32),
+    }
+
+
+def softmax(x):
+    return np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True)
+
+
+def assert_same(a, b, rows=slice(None), atol=1e-5):
+    """Two predictions agree, within the tolerance that `predict` states."""
+    for field in dataclasses.fields(a):
+        x, y = getattr(a, field.name), getattr(b, field.name)
+        if field.name == "classes":
+            assert x == y
+        elif field.name != "class_sets":  # a probability at the threshold may fall on either side
+            np.testing.assert_allclose(x[rows], y, rtol=1e-5, atol=atol, err_msg=field.name)
+
+
+def test_the_papers_combination(make_fixed):
+    inputs = answers(6)
+    prediction = make_fixed(6, combination={"rule": "mescr"}).predict(inputs)
+    weights = np.array([0.10, 0.20, 0.10, 0.20, 0.15, 0.25])
+    expected = np.einsum("m,nmc->nc", weights, softmax(inputs["logits"].astype(float)))
+    np.testing.assert_allclose(prediction.probabilities, expected, rtol=1e-6)
+    mu, variance = inputs["mean"].astype(float), inputs["variance"].astype(float)
+    np.testing.assert_allclose(prediction.radius, mu.mean(axis=1), rtol=1e-6)
+    equation_1 = (variance + mu**2).mean(axis=1) - mu.mean(axis=1) ** 2
+    np.testing.assert_allclose(prediction.radius_err, np.sqrt(equation_1), rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_spread, mu.std(axis=1), rtol=1e-6)
+    half = 1.6448536269514722 * np.sqrt(equation_1)
+    np.testing.assert_allclose(prediction.radius_upper, mu.mean(axis=1) + half, rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_lower, np.maximum(mu.mean(axis=1) - half, 0), rtol=1e-6)
+    assert np.isnan(prediction.domain_score).all()
+
+
+def test_the_mixture_weighs_radius_and_classes_alike(make_fixed):
+    inputs = answers(2)
+    weights = {"rule": "mixture", "weights": {"m0": 3, "m1": 1}}
+    prediction = make_fixed(2, combination=weights).predict(inputs)
+    p = softmax(inputs["logits"].astype(float))
+    np.testing.assert_allclose(prediction.probabilities, 0.75 * p[:, 0] + 0.25 * p[:, 1], rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius, inputs["mean"] @ [0.75, 0.25], rtol=1e-6)
+    equal = make_fixed(2).predict(inputs)
+    np.testing.assert_allclose(equal.radius, inputs["mean"].mean(axis=1), rtol=1e-6)
+
+
+def test_log_space_gives_a_median_and_an_asymmetric_interval(make_fixed):
+    inputs = answers(2) | {"mean": np.log10([[1.0, 4.0]] * 4).astype(np.float32)}
+    inputs["variance"] = np.full((4, 2), 0.01, np.float32)
+    calibration = {"scale": 2.0, "lower": -1.0, "upper": 1.5}
+    prediction = make_fixed(2, radius_space="log10", radius_calibration=calibration).predict(inputs)
+    sigma = 2 * np.sqrt(0.01 + np.log10(2) ** 2)
+    np.testing.assert_allclose(prediction.radius, 2, rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_err, np.log(10) * 2 * sigma, rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_lower, 2 * 10**-sigma, rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_upper, 2 * 10 ** (1.5 * sigma), rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_spread, 1.5, rtol=1e-6)
+
+
+def test_label_systems_have_their_own_heads_and_calibration(make_fixed):
+    systems = {
+        "sdss": {"calibration": {"temperature": 2.0, "bias": [0, 0, 1.0, 0, 0], "threshold": 0.2}},
+        "other": {"description": "reversed", "calibration": {"threshold": 1.0}},
+    }
+    ensemble, inputs = make_fixed(1, label_systems=systems), answers(1)
+    p = softmax(inputs["logits"].astype(float))[:, 0]
+    sdss, other = ensemble.predict(inputs), ensemble.predict(inputs, label_system="other")
+    np.testing.assert_allclose(sdss.probabilities, softmax(np.log(p) / 2 + [0, 0, 1, 0, 0]), rtol=1e-6)
+    np.testing.assert_allclose(other.probabilities, p[:, ::-1], rtol=1e-6)
+    assert (sdss.class_sets.sum(axis=1) == 1).all()
+    assert (other.class_sets.sum(axis=1) == 5).all()
+    assert ensemble.label_systems == ("sdss", "other")
+    np.testing.assert_array_equal(sdss.radius, other.radius)
+
+
+def test_an_unknown_label_system_lists_the_known_ones(make_fixed):
+    with pytest.raises(EnsembleError, match=r"'gaia'; it speaks sdss, other"):
+        make_fixed().predict(answers(2), label_system="gaia")
+
+
+def test_domain_score_comes_from_the_card(make_fixed):
+    domain = {"input": "features", "center": [1.0, 2.0], "precision": [[4.0, 0.0], [0.0, 1.0]], "limit": 2.0}
+    ensemble = make_fixed(domain=domain)
+    features = np.array([[1.0, 2.0], [2.0, 2.0], [1.0, 8.0], [np.nan, 0.0]])
+    score = ensemble.predict(answers(2) | {"features": features}).domain_score
+    np.testing.assert_allclose(score, [0, 1, 3, np.nan])
+    with pytest.raises(EnsembleError, match="'features'"):
+        ensemble.predict(answers(2))
+
+
+@settings(
+    max_examples=15, phases=NO_SHRINKING, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(batch_size=st.integers(1, 25), seed=st.integers(0, 2**32 - 1))
+def test_a_star_does_not_depend_on_batch_or_order(ensemble, inputs, batch_size, seed):
+    whole = ensemble.predict(inputs)
+    order = np.random.default_rng(seed).permutation(20)[: 1 + seed % 20]
+    part = ensemble.predict({k: v[order] for k, v in inputs.items()}, batch_size=batch_size)
+    assert_same(whole, part, rows=order)
+
+
+def test_threads_do_not_change_the_answer(ensemble, inputs):
+    threads = torch.get_num_threads()
+    inputs = {name: value[:3] for name, value in inputs.items()}  # threads that wait for a processor are slow
+    try:
+        torch.set_num_threads(1)
+        one = ensemble.predict(inputs)
+        torch.set_num_threads(2)
+        assert_same(one, ensemble.predict(inputs))
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])
+def test_a_star_without_finite_numbers_spoils_no_other(ensemble, inputs, bad):
+    clean = ensemble.predict(inputs)
+    numeric = inputs["numeric"].astype(float)
+    numeric[7] = bad
+    prediction = ensemble.predict(inputs | {"numeric": numeric}, batch_size=8)
+    others = np.arange(20) != 7
+    assert_same(clean, dataclasses.replace(prediction, **_rows(prediction, others)), rows=others)
+    assert np.isnan(prediction.probabilities[7]).all() and np.isnan(prediction.radius[7])
+    assert prediction.class_sets[7].all()
+
+
+def _rows(prediction, rows):
+    fields = [f.name for f in dataclasses.fields(prediction) if f.name != "classes"]
+    return {name: getattr(prediction, name)[rows] for name in fields}
+
+
+def test_no_stars(ensemble, inputs):
+    prediction = ensemble.predict({k: v[:0] for k, v in inputs.items()})
+    assert prediction.probabilities.shape == prediction.class_sets.shape == (0, 5)
+    assert prediction.radius.shape == prediction.domain_score.shape == (0,)
+    assert prediction.class_sets.dtype == bool and prediction.radius.dtype == np.float64
+
+
+def test_what_a_prediction_promises(ensemble, inputs):
+    prediction = ensemble.predict(inputs)
+    np.testing.assert_allclose(prediction.probabilities.sum(axis=1), 1, rtol=1e-12)
+    assert prediction.class_sets.any(axis=1).all()
+    assert (prediction.radius_lower <= prediction.radius_upper).all()
+    assert (prediction.radius_err >= prediction.radius_spread).all()
+    assert (np.ptp(prediction.probabilities, axis=0) > 0.02).all()  # or the tests above would show nothing
+
+
+def test_inputs_may_be_read_only_strided_or_double(ensemble, inputs):
+    whole = ensemble.predict(inputs)
+    odd = {k: np.asfortranarray(v)[::-1][::-1] for k, v in inputs.items()} | {
+        "numeric": inputs["numeric"].astype(float)
+    }
+    for value in odd.values():
+        value.setflags(write=False)
+    assert_same(whole, ensemble.predict(odd))
+
+
+def test_training_mode_is_left_and_gradients_are_off(ensemble, inputs):
+    whole = ensemble.predict(inputs)
+    for member in ensemble.members:
+        member.train()
+    assert_same(whole, ensemble.predict(inputs))
+    assert all(p.grad is None for m in ensemble.members for p in m.parameters())
+
+
+def test_the_random_state_is_left_alone(ensemble, inputs):
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    ensemble.predict(inputs)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "bad", [{}, {"numeric": np.zeros(())}, {"numeric": np.zeros((3, 2)), "image_a": np.zeros((2, 3, 16, 16))}]
+)
+def test_inputs_must_have_a_common_length(ensemble, bad):
+    with pytest.raises(ValueError, match="common first axis"):
+        ensemble.predict(bad)
+
+
+def test_batch_size_must_be_positive(ensemble, inputs):
+    with pytest.raises(ValueError, match="batch_size = 0"):
+        ensemble.predict(inputs, batch_size=0)
+
+
+def test_networks_must_answer_as_the_card_says(make_fixed):
+    with pytest.raises(EnsembleError, match=r"logits_sdss, expected \(4, 5\)"):
+        make_fixed().predict(answers(2, classes=4))
+    with pytest.raises(EnsembleError, match="gives nothing for logits_third"):
+        make_fixed(label_systems={"third": {}}, default_label_system="third").predict(answers(2))
+
+
+def test_as_many_networks_as_members(ensemble):
+    with pytest.raises(EnsembleError, match="5 networks for the 6 members"):
+        Ensemble(ensemble.members[:5], ensemble.card)
+
+
+def test_devices(ensemble):
+    assert Ensemble(ensemble.members, ensemble.card).device.type == ("cuda" if torch.cuda.is_available() else "cpu")
+    for device in ("abacus", "cuda:97"):
+        with pytest.raises(EnsembleError, match="try 'cpu'"):
+            Ensemble(ensemble.members, ensemble.card, device=device)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_the_answer_of_the_cpu(ensemble, inputs):
+    on_cpu = ensemble.predict(inputs)
+    on_cuda = Ensemble(ensemble.members, ensemble.card, device="cuda").predict(inputs)
+    assert_same(on_cpu, on_cuda, atol=1e-4)
+
+
+def test_its_card_speaks_for_it(ensemble):
+    assert ensemble.name == "test" and ensemble.classes == tuple("AFGKM") and ensemble.sha256 == ""
+    assert [m.name for m in ensemble.card.members] == list(PAPER_WEIGHTS)
+    assert repr(ensemble) == "<Ensemble 'test': 6 mmscnet on cpu>"
+
+
+def test_recipe_and_network_fit(ensemble):
+    from stellarclass.stamps.base import Stamps
+
+    prediction = ensemble.predict(ensemble.recipe(Stamps.empty(3)))
+    assert prediction.radius.shape == (3,)
+
+
+def test_an_unknown_recipe_is_an_error(make_fixed):
+    with pytest.raises(EnsembleError, match="unknown input recipe 'magic'"):
+        _ = make_fixed(recipe={"name": "magic"}).recipe
