@@ -214,7 +214,7 @@ class Classifier:
             results.flags[rows] |= flags.IMAGE_FAILURE if field.errors else flags.NO_IMAGE
             return
         here = _take(targets, rows)
-        epoch = next((field.frames[b].epoch for b in "rgizu" if b in field.frames))
+        epoch = next(field.frames[b].epoch for b in "rgizu" if b in field.frames)
         gaia = _match_field(here, rows, candidates, epoch, self.match_radius)
         if self.astrometry is False:
             gaia.flags[:] = 0
@@ -382,9 +382,9 @@ def classify_table(
     Returns
     -------
     `~astropy.table.QTable`
-        The columns of ``table``, then ours, see `stellarclass.augment.augment`.
+        The columns of ``table``, then ours, see `stellarclass.combine.combine`.
     """
-    from .augment import augment
+    from .combine import combine
 
     classifier = Classifier(
         ensemble,
@@ -394,7 +394,7 @@ def classify_table(
         device=device,
         batch_size=batch_size,
     )
-    return augment(table, classifier.classify(table, coords=coords, progress=progress))
+    return combine(table, classifier.classify(table, coords=coords, progress=progress))
 
 
 def classify_region(
