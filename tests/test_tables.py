@@ -350,6 +350,11 @@ def test_missing_file_is_an_oserror(tmp_path):
         read_table(tmp_path / "no.vot")
 
 
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        write_table(QTable({"a": [1]}), tmp_path / "nowhere" / "t.vot")
+
+
 def test_formats_by_ending():
     assert table_format("a.VOT") == table_format("a.xml") == table_format("x", format="votable") == "votable"
     with pytest.raises(InputError, match=r"'a\.csv'"):

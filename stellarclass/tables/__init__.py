@@ -102,6 +102,8 @@ def write_table(table, path, *, overwrite=False, format=None):
     ------
     FileExistsError
         If the file exists and ``overwrite`` is false.
+    FileNotFoundError
+        If its folder does not exist.
     stellarclass.exceptions.InputError
         If the format is unknown, or cannot hold a column.
 
@@ -127,6 +129,8 @@ def write_table(table, path, *, overwrite=False, format=None):
     format = table_format(path, format=format)
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; allow to overwrite it, or choose another name")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"cannot write {path.name}: there is no folder {path.parent}")
     table = _prepared(table)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".stellarclass-") as folder:
         # The name keeps its ending: astropy compresses a .fits.gz because it is called so.
