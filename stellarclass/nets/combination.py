@@ -205,6 +205,6 @@ def domain_score(features, *, center, precision, limit):
     finite = np.isfinite(offset).all(axis=1)
     score = np.full(len(offset), np.nan)
     offset = offset[finite]
-    square = np.einsum("nd,de,ne->n", offset, np.asarray(precision, float), offset)
+    square = np.sum(offset @ np.asarray(precision, float) * offset, axis=1)
     score[finite] = np.sqrt(np.maximum(square, 0)) / limit
     return score

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Ensembles on disk: what is saved comes back, and nothing else is taken."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
@@ -14,9 +15,13 @@ import safetensors.torch
 import torch
 
 import stellarclass.nets.weights as weights_module
+from stellarclass.astrometry import Astrometry
 from stellarclass.exceptions import EnsembleError
-from stellarclass.nets.card import Card
+from stellarclass.nets.card import Card, Member
+from stellarclass.nets.compact import CompactNet
+from stellarclass.nets.ensemble import Ensemble
 from stellarclass.nets.weights import list_ensembles, load_ensemble, save_ensemble, write_card_md
+from stellarclass.stamps.base import Stamps
 
 
 @pytest.fixture
@@ -70,6 +75,34 @@ def test_half_precision_halves_the_size_and_computes_in_single(ensemble, saved, 
     assert again.sha256 == loaded.sha256
     stored = safetensors.torch.load_file(tmp_path / "half" / "base.safetensors")
     assert {v.dtype for k, v in stored.items() if k.endswith(("running_var", "bias"))} == {torch.float32}
+
+
+def test_the_compact_network_travels_too(ensemble, tmp_path):
+    torch.manual_seed(0)
+    network = CompactNet(features=7, size=8, width=16)
+    network.set_scaling(torch.randn(50, 7) * 1e5)  # beyond half precision
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)
+    card = dataclasses.replace(
+        ensemble.card,
+        architecture="compact",
+        architecture_kwargs={"features": 7, "size": 8, "width": 16},
+        label_systems={"sdss": {}, "pecaut_mamajek": {}},
+        members=(Member("one"),),
+        combination={"rule": "mixture"},
+        radius_space="log10",
+    )
+    compact = Ensemble([network], card, device="cpu")
+    save_ensemble(compact, tmp_path / "compact", half=True)
+    loaded = load_ensemble(tmp_path / "compact", device="cpu")
+    inputs = {
+        "features": np.random.default_rng(0).normal(0, 1e5, (5, 7)),
+        "residual": np.zeros((5, 5, 8, 8)),
+        "radius_base": np.zeros(5),
+    }
+    for system in loaded.label_systems:
+        before, after = (e.predict(inputs, label_system=system) for e in (compact, loaded))
+        np.testing.assert_allclose(after.probabilities, before.probabilities, atol=0.01)
 
 
 def test_loading_leaves_the_random_state_alone(saved):
@@ -223,12 +256,11 @@ def test_listing_loads_no_torch():
 
 
 def test_every_shipped_ensemble_loads_and_fits_its_recipe():
-    from stellarclass.stamps.base import Stamps
-
+    nothing = Stamps.empty(2), Astrometry.empty(2)
     for name in list_ensembles()["name"]:
         ensemble = load_ensemble(str(name), device="cpu")
         for system in ensemble.label_systems:
-            prediction = ensemble.predict(ensemble.recipe(Stamps.empty(2)), label_system=system)
+            prediction = ensemble.predict(ensemble.recipe(*nothing), label_system=system)
             assert prediction.probabilities.shape == (2, len(ensemble.classes))
 
 
