@@ -90,7 +90,7 @@ class Card:
     citation, license : str
         Whom to cite, and under which terms the weights may be used.
     format_version : int
-        `FORMAT_VERSION`.
+        ``FORMAT_VERSION``.
 
     Raises
     ------

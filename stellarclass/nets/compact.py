@@ -44,7 +44,7 @@ class CompactNet(nn.Module):
     Parameters
     ----------
     **sizes
-        Fields of `CompactConfig`.
+        Fields of ``CompactConfig``.
 
     Notes
     -----

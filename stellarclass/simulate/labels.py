@@ -67,7 +67,7 @@ def label_probabilities(colors, *, label_system):
     Notes
     -----
     ``sdss`` is a multinomial logistic regression on spline features, fitted by
-    `stellarclass.training.label_map.fit_label_map` to SDSS subclasses; its table names the data.
+    ``stellarclass.training.label_map.fit_label_map`` to SDSS subclasses; its table names the data.
     ``pecaut_mamajek`` is exact: the edges of `stellarclass.physics.CLASS_EDGES`.
 
     Examples

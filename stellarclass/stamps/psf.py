@@ -30,6 +30,7 @@ TYPICAL_PSF = np.array(
 """Composite profile of a frame in median seeing (1.4 arcsec in g, 1.3 in r), for frames too empty to measure one."""
 
 _MIN_STARS = 4
+_WING, _WING_SPREAD = 0.0095, 0.3
 _HALF = 20
 
 
@@ -40,7 +41,7 @@ def profile(psf, r2):
     ----------
     psf : ndarray, shape (..., 6)
         sigma1, sigma2, b, p0, beta, sigmap; lengths in pixels.
-    r2 : ndarray, shape (..., *pixels)
+    r2 : ndarray, shape (..., ny, nx)
         Squared distance from the star in pixels squared; leading axes as those of ``psf``.
 
     Returns
@@ -207,9 +208,26 @@ def measure_psf(data, *, sigma, limit):
         return psf, shape / encircled(psf, 5.0)
 
     def residuals(p):
-        return (model(p)[1] - level) / (0.03 * level.clip(floor) + floor)
+        # Far wings are a per cent of the light and drown in a single frame's sky: lean on what psField files have.
+        prior = (p[3] - np.log(_WING)) / _WING_SPREAD
+        return np.append((model(p)[1] - level) / (0.03 * level.clip(floor) + floor), prior)
 
-    fit = least_squares(
-        residuals, np.log([1.3, 0.7, 0.08, 0.004]), bounds=(np.log([0.5, 0.05, 1e-3, 1e-5]), np.log([4, 3, 1.0, 0.05]))
-    )
-    return model(fit.x)[0].astype(np.float32)
+    bounds = np.log([0.5, 0.05, 1e-3, 1e-5]), np.log([4, 3, 1.0, 0.05])
+    psf = model(least_squares(residuals, np.log([1.3, 0.7, 0.08, _WING]), bounds=bounds).x)[0]
+    return _tie_to_aperture(psf, stack[keep], radius[keep], flux5[keep]).astype(np.float32)
+
+
+def _tie_to_aperture(psf, stack, radius, flux5):
+    """Stretch the core until fluxes through the PSF and through 5 pixels agree on the median star.
+
+    A sum of Gaussians never fits the core to better than some per cent, differently in each band: without this, colors
+    through the PSF would be off by as much.
+    """
+    near = np.clip(6.5 - radius, 0, 1)
+    for _ in range(4):
+        star = profile(np.broadcast_to(psf, (len(stack), 6)), radius**2)
+        weight = star * near
+        ratio = np.median((weight * stack).sum((1, 2)) / (weight * star).sum((1, 2)) * encircled(psf, 5.0) / flux5)
+        # PSF flux goes roughly as the area of the core, half of it by way of the weights.
+        psf = psf * [ratio**-0.75, ratio**-0.75, 1, 1, 1, 1]
+    return psf
