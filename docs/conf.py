@@ -50,5 +50,8 @@ if os.environ.get("STELLARCLASS_DOCS_OFFLINE"):
             "py:.*",
             r"(argparse|astropy|collections|enum|matplotlib|numpy|pathlib|regions|specutils|torch|tqdm|typing)\..*",
         ),
-        ("py:(class|exc|obj)", r"(Exception|OSError|ValueError|TypeError|object|tuple|dict|str|int|float|bool|None|True|False)"),
+        (
+            "py:(class|exc|obj)",
+            r"(Exception|OSError|ValueError|TypeError|object|tuple|dict|str|int|float|bool|None|True|False)",
+        ),
     ]

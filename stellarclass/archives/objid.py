@@ -65,7 +65,7 @@ def decode_objid(objid):
     Parameters
     ----------
     objid : int or array-like of int, shape (...)
-        Identifiers of data release 8 or later. Any 64-bit integer is taken; use ``valid_field`` to see which make sense.
+        Identifiers of data release 8 or later. Any 64-bit integer is taken; ``valid_field`` tells which make sense.
 
     Returns
     -------

@@ -69,7 +69,11 @@ def run(args):
     sky = simulate.field(seed=args.seed, n_stars=args.stars)
     start = perf_counter()
     table = classify(
-        sky.coords, images=sky.images, astrometry=sky.astrometry, progress=show_progress(args), **classifier_options(args)
+        sky.coords,
+        images=sky.images,
+        astrometry=sky.astrometry,
+        progress=show_progress(args),
+        **classifier_options(args),
     )
     seconds = perf_counter() - start
 
