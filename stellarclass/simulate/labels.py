@@ -16,7 +16,7 @@ from ..physics import CLASSES, _bp_rp, _class_index
 __all__ = ["LABEL_SYSTEMS", "label_probabilities"]
 
 LABEL_SYSTEMS = {
-    "sdss": "Class of the SDSS spectroscopic pipeline (subclass), in the class mix of its stars",
+    "sdss": "Class of the SDSS spectroscopic pipeline (subclass), in a class mix between its own and an even one",
     "pecaut_mamajek": "Class of the observed BP-RP on the dwarf sequence of Pecaut & Mamajek (2013)",
 }
 """Label systems that the simulated sky speaks, with their meaning."""

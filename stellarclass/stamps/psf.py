@@ -11,11 +11,11 @@ from scipy.optimize import least_squares
 
 __all__ = ["TOTAL_RADIUS", "TYPICAL_PSF", "encircled", "fwhm", "measure_psf", "profile"]
 
-TOTAL_RADIUS = 13.0
+TOTAL_RADIUS = 16.0
 """Radius in pixels within which a star's flux counts as total.
 
-As far as single frames let the profile be measured. SDSS nominally corrects to 7.43 arcsec (18.8 pixels), yet its PSF
-fluxes hold less of the wings than the frames do: this radius recovers PSFFLUX to 2.5 % in every band."""
+As far as single frames let the profile be measured; SDSS nominally corrects to 7.43 arcsec (18.8 pixels). With this
+radius PSFFLUX is recovered to 3 % in every band (run 4510, camcol 4, field 30)."""
 
 TYPICAL_PSF = np.array(
     [
@@ -30,6 +30,7 @@ TYPICAL_PSF = np.array(
 """Composite profile of a frame in median seeing (1.4 arcsec in g, 1.3 in r), for frames too empty to measure one."""
 
 _MIN_STARS = 4
+# Amplitude of the wings in psField files, and how far (in ln) a frame may pull away from it.
 _WING, _WING_SPREAD = 0.0095, 0.3
 _HALF = 20
 
@@ -116,7 +117,7 @@ def fwhm(psf):
     return low + high
 
 
-def _bright_stars(data, sigma, limit, most=150):
+def _bright_stars(data, sigma, limit, most=300):
     """Peaks (x, y) of bright, unsaturated objects, brightest first."""
     inner = data[_HALF:-_HALF, _HALF:-_HALF]
     y, x = np.nonzero((inner > 40 * sigma) & (inner < limit))
@@ -146,6 +147,20 @@ def _centers(stack):
         center += 2 * np.stack([(weight * dx).sum((1, 2)), (weight * dy).sum((1, 2))], 1) / total[:, None] * 0.7
         center = np.clip(center, -2, 2)
     return center
+
+
+def _lonely(stack, center):
+    """Rows of the less disturbed half of the stars: a neighbor makes one of eight sectors stand out from the others."""
+    steps = np.arange(-_HALF, _HALF + 1)
+    dx, dy = steps[None, None, :] - center[:, 0, None, None], steps[None, :, None] - center[:, 1, None, None]
+    radius = np.hypot(dx, dy)
+    sector = np.floor((np.arctan2(dy, dx) / np.pi + 1) * 4).astype(int) % 8
+    ring = (radius > 3) & (radius < 13)
+    light = np.stack([np.where(ring & (sector == k), stack, 0).sum((1, 2)) for k in range(8)], axis=1)
+    flux = (stack * (radius < 5)).sum((1, 2))
+    excess = (light.max(1) - np.median(light, 1)) / np.where(flux > 0, flux, np.nan)
+    order = np.argsort(np.where(np.isfinite(excess), excess, np.inf))
+    return np.sort(order[: max(len(order) // 2, min(len(order), 8))])
 
 
 def measure_psf(data, *, sigma, limit):
@@ -182,6 +197,8 @@ def measure_psf(data, *, sigma, limit):
     ring = (radius > 16) & (radius < _HALF)
     background = np.array([np.median(s[m]) for s, m in zip(stack, ring, strict=True)])
     stack -= background[:, None, None]
+    lonely = _lonely(stack, center)
+    stack, center, radius = stack[lonely], center[lonely], radius[lonely]
     inside = np.clip(5.5 - radius, 0, 1)
     flux5 = (stack * inside).sum((1, 2))
     core = (stack * np.clip(2.5 - radius, 0, 1)).sum((1, 2)) / np.where(flux5 > 0, flux5, np.nan)

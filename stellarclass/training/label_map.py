@@ -23,6 +23,13 @@ MAGNITUDE_LIMITS = (14.3, 20.5)
 """r of the stars used: SDSS saturates above, u and z become noise below."""
 
 
+PRIOR_EXPONENT = 0.25
+"""The class mix f of the table is tempered by ``f**-0.25``.
+
+Spectroscopic targets are a matter of what was chosen; untempered, the rare class G would hardly ever be answered.
+"""
+
+
 def fit_label_map(colors, labels, *, penalty=0.1):
     """Multinomial logistic regression of labels on colors.
 
@@ -80,11 +87,14 @@ def main(argv=None):
         & np.isin(labels, CLASSES)
     )
     coefficients, intercept, log_loss = fit_label_map((magnitudes[:, :-1] - magnitudes[:, 1:])[use], labels[use])
+    share = np.array([(labels[use] == c).mean() for c in CLASSES])
+    intercept = intercept - PRIOR_EXPONENT * np.log(share)
     result = {
         "source": "SDSS spectroscopic pipeline subclasses with ugriz model magnitudes, public data releases",
         "stars": {c: int((labels[use] == c).sum()) for c in CLASSES},
         "r_limits": MAGNITUDE_LIMITS,
         "log_loss": round(log_loss, 4),
+        "prior_exponent": PRIOR_EXPONENT,
         "classes": CLASSES,
         "coefficients": coefficients.round(4).tolist(),
         "intercept": intercept.round(4).tolist(),
