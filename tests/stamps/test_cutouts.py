@@ -103,18 +103,19 @@ def test_saturated_stars_are_found_by_their_crater_and_by_their_peak():
     # SDSS interpolates over saturated cores: carve such a crater into a star that is not saturated itself.
     conditions = simulate.draw_conditions(50, seed=6)
     sharp = int(np.argmin(conditions.psf[:, 2, 0]))
-    one = simulate.field(seed=6, n_stars=40, r_range=(14.4, 14.5) * u.mag, conditions=conditions[sharp : sharp + 1])
+    one = simulate.field(seed=6, n_stars=40, r_range=(14.4, 17.0) * u.mag, conditions=conditions[sharp : sharp + 1])
     frame = one.contents.frames["r"]
     ra, dec = one.coords.ra.deg, one.coords.dec.deg
     x, y = frame.wcs.wcs_world2pix(ra, dec, 0)
     data = frame.data.copy()
+    star = int(np.argmin(one.truth["r"]))
     yy, xx = np.mgrid[: data.shape[0], : data.shape[1]]
-    data[np.hypot(xx - x[0], yy - y[0]) < 2.3] *= 0.2
+    data[np.hypot(xx - x[star], yy - y[star]) < 2.3] *= 0.2
     frames = dict(one.contents.frames, r=type(frame)(**{**frame.__dict__, "data": data}))
     stamps = cut_field(Field(one.contents.key, frames), ra, dec)
     saturated = ((stamps.masks[:, 2] & MASK_SATURATED) > 0).any((1, 2))
-    assert saturated[0]
-    assert not saturated[1:].all()
+    assert saturated[star]
+    assert saturated.sum() <= 2
 
 
 def test_ordinary_stars_are_not_called_saturated(sky, psf):
