@@ -105,7 +105,11 @@ def _run(args):
             _complain(f"error: {_one_line(err)}")
             return EXIT_USAGE if isinstance(err, InputError) else EXIT_FAILED
         if isinstance(err, ModuleNotFoundError):
-            _complain(f"error: this needs the package {err.name}: python -m pip install {err.name}")
+            # Some packages raise it themselves, in words and without the name.
+            hint = (
+                f"this needs the package {err.name}: python -m pip install {err.name}" if err.name else _one_line(err)
+            )
+            _complain(f"error: {hint}")
             return EXIT_FAILED
         _complain(f"error: {type(err).__name__}: {_one_line(err)} (unexpected; --debug shows where)")
         return EXIT_FAILED

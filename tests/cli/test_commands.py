@@ -149,6 +149,7 @@ def test_archive_failure_for_some_stars_is_exit_code_3(fake, capsys, flag):
         (PermissionError(13, "Permission denied", "/x"), 1, "error: [Errno 13] Permission denied: '/x'"),
         (ZeroDivisionError("division by zero"), 1, "error: ZeroDivisionError: division by zero (unexpected; --debug"),
         (ModuleNotFoundError("no", name="pyarrow"), 1, "error: this needs the package pyarrow: python -m pip install"),
+        (ModuleNotFoundError("pandas is required"), 1, "error: pandas is required"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],
 )
