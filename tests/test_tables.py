@@ -335,7 +335,9 @@ def test_failed_writing_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 @every_format
-@pytest.mark.parametrize("content", [b"", b"<html>Service unavailable</html>", b"\x00\xff" * 3000])
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>Service unavailable</html>", b"\x00\xff" * 3000], ids=["empty", "html", "binary"]
+)
 def test_damaged_files_are_one_kind_of_error(format, content, tmp_path):
     if format == "parquet":
         pytest.importorskip("pyarrow")

@@ -207,8 +207,8 @@ def parse_positions(arguments):
     Examples
     --------
     >>> from stellarclass.cli.classify import parse_positions
-    >>> print(parse_positions(["323.34 -0.73", "21:33:27.0 -00:49:24"]).to_string())
-    ['323.34 -0.73', '323.363 -0.823333']
+    >>> print(parse_positions(["323.34 -0.73", "21:33:27.6 -00:49:12"]).to_string())
+    ['323.34 -0.73', '323.365 -0.82']
     """
     from math import isfinite
 

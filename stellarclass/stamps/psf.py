@@ -89,7 +89,7 @@ def encircled(psf, radius):
     --------
     >>> from stellarclass.stamps.psf import TYPICAL_PSF, encircled
     >>> print(encircled(TYPICAL_PSF[2], 5.0).round(2))
-    0.92
+    0.95
     """
     return _integral(psf, radius) / _integral(psf, TOTAL_RADIUS)
 
