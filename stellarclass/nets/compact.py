@@ -26,8 +26,8 @@ class CompactConfig:
         Channels of the first convolution; the second has twice as many.
     classes : int
         Classes of every label system.
-    label_systems : tuple of str
-        One label map each.
+    bp_rp_edges : tuple of float
+        Gaia BP-RP at which the classes of the label system ``pecaut_mamajek`` meet, one fewer than classes.
     """
 
     features: int = 46
@@ -35,7 +35,7 @@ class CompactConfig:
     width: int = 128
     channels: int = 12
     classes: int = 5
-    label_systems: tuple = ("sdss", "pecaut_mamajek")
+    bp_rp_edges: tuple = (0.352, 0.7755, 0.9665, 1.815)
 
 
 class CompactNet(nn.Module):
@@ -48,23 +48,25 @@ class CompactNet(nn.Module):
 
     Notes
     -----
-    ``forward`` takes a dict with ``features`` (B, F), ``residual`` (B, 5, S, S) and ``radius_base`` (B,), as
-    `stellarclass.stamps.photometric.PhotometricRecipe` makes them, and returns a dict:
+    ``forward`` takes a dict with ``features`` (B, F), ``residual`` (B, 5, S, S), ``bp_rp_base`` and ``radius_base``
+    (B,), as `stellarclass.stamps.photometric.PhotometricRecipe` makes them, and returns a dict:
 
     ``colors_mean``, ``colors_logvar`` : (B, 4)
         Observed u-g, g-r, r-i, i-z free of noise, in mag.
+    ``bp_rp_mean``, ``bp_rp_logvar`` : (B,)
+        Observed Gaia BP-RP, in mag.
     ``log_teff`` : (B,)
         log10 of the effective temperature in kelvin.
     ``radius_mean``, ``radius_variance`` : (B,)
         log10 of the radius in R_sun, in dex.
-    ``logits_<system>`` : (B, C)
-        One per label system, from the physical outputs alone.
+    ``logits_pecaut_mamajek`` : (B, C)
+        Logarithm of the share of BP-RP's Gaussian between the class edges: nothing to learn.
+    ``logits_sdss`` : (B, C)
+        A learned map from the physical outputs alone.
     """
 
     def __init__(self, **sizes):
         super().__init__()
-        if "label_systems" in sizes:
-            sizes["label_systems"] = tuple(sizes["label_systems"])
         self.config = c = CompactConfig(**sizes)
         self.register_buffer("center", torch.zeros(c.features))
         self.register_buffer("scale", torch.ones(c.features))
@@ -75,10 +77,8 @@ class CompactNet(nn.Module):
         self.trunk1 = nn.Linear(c.features + 32, c.width)
         self.trunk2 = nn.Linear(c.width, c.width)
         self.trunk3 = nn.Linear(c.width, c.width)
-        self.physical = nn.Linear(c.width, 4 + 4 + 1 + 2)
-        self.maps = nn.ModuleDict(
-            {name: nn.Sequential(nn.Linear(11, 64), nn.SiLU(), nn.Linear(64, c.classes)) for name in c.label_systems}
-        )
+        self.physical = nn.Linear(c.width, 4 + 4 + 2 + 1 + 2)
+        self.sdss_map = nn.Sequential(nn.Linear(13, 64), nn.SiLU(), nn.Linear(64, c.classes))
         # Start from the first guesses: colors as measured, radius as its base.
         nn.init.zeros_(self.physical.weight)
         nn.init.zeros_(self.physical.bias)
@@ -98,28 +98,33 @@ class CompactNet(nn.Module):
         x = F.silu(self.trunk1(torch.cat([features, x], dim=1)))  # (B, width)
         x = x + F.silu(self.trunk2(x))
         x = x + F.silu(self.trunk3(x))
-        y = self.physical(x)  # (B, 11)
+        y = self.physical(x)  # (B, 13)
         measured = raw[:, 1:6]  # magnitudes relative to the reference band
         colors = measured[:, :-1] - measured[:, 1:] + y[:, :4]  # (B, 4)
         logvar = (y[:, 4:8] - 6.0).clamp(-10, 2)
-        log_teff = 3.72 + y[:, 8]
-        radius = inputs["radius_base"] + y[:, 9]
-        variance = F.softplus(y[:, 10] - 3.0) ** 2 + 1e-6
+        bp_rp = inputs["bp_rp_base"] + y[:, 8]
+        bp_rp_logvar = (y[:, 9] - 6.0).clamp(-9, 2)
+        log_teff = 3.72 + y[:, 10]
+        radius = inputs["radius_base"] + y[:, 11]
+        variance = F.softplus(y[:, 12] - 3.0) ** 2 + 1e-6
         answer = {
             "colors_mean": colors,
             "colors_logvar": logvar,
+            "bp_rp_mean": bp_rp,
+            "bp_rp_logvar": bp_rp_logvar,
             "log_teff": log_teff,
             "radius_mean": radius,
             "radius_variance": variance,
         }
-        physical = [
-            colors,
-            0.5 * logvar,
-            (log_teff - 3.72)[:, None] * 5,
-            radius[:, None],
-            0.5 * variance.log()[:, None],
-        ]
-        physical = torch.cat(physical, dim=1)  # (B, 11)
-        for name, label_map in self.maps.items():
-            answer[f"logits_{name}"] = label_map(physical)
+        one = [bp_rp, 0.5 * bp_rp_logvar, (log_teff - 3.72) * 5, radius, 0.5 * variance.log()]
+        physical = torch.cat([colors, 0.5 * logvar, torch.stack(one, dim=1)], dim=1)  # (B, 13)
+        answer["logits_sdss"] = self.sdss_map(physical)
+        answer["logits_pecaut_mamajek"] = self._classes_of_color(bp_rp, bp_rp_logvar)
         return answer
+
+    def _classes_of_color(self, mean, logvar):
+        """Logarithm of the probability of each class for a Gaussian BP-RP: (B,), (B,) to (B, C)."""
+        edges = mean.new_tensor(self.config.bp_rp_edges)
+        below = torch.special.ndtr((edges - mean[:, None]) * torch.exp(-0.5 * logvar)[:, None])  # (B, C - 1)
+        below = F.pad(F.pad(below, (0, 1), value=1.0), (1, 0), value=0.0)  # (B, C + 1)
+        return (below[:, 1:] - below[:, :-1]).clamp_min(1e-6).log()

@@ -58,6 +58,8 @@ class PhotometricRecipe:
         absolute magnitude M, ``parallax_luminosity`` is ``asinh(x)``, finite for any measured parallax.
     ``residual`` : (N, 5, size, size) float32
         ``asinh`` of the middle of the stamp in units of noise, the star subtracted.
+    ``bp_rp_base`` : (N,) float32
+        Gaia BP-RP by the color g-i alone; that of a middling star where g or i is not used.
     ``radius_base`` : (N,) float32
         log10 of a first guess of the radius in R_sun: Stefan-Boltzmann where the parallax is good, the dwarf sequence
         where it is not, a smooth mean between. The network learns the rest.
@@ -97,18 +99,20 @@ class PhotometricRecipe:
             np.where(used, width, 0.0),
             known.any(1)[:, None],
         ]
-        astro, base = self._astrometry(astrometry, reference, color, used)
+        g_i = np.where(used[:, 1] & used[:, 3], color[:, 1] - color[:, 3], 0.9)
+        astro, radius_base = self._astrometry(astrometry, reference, g_i)
         features = np.concatenate([np.asarray(c, np.float32) for c in (*columns, astro)], axis=1)
         edge = (WINDOW - self.size) // 2
         middle = slice(edge, edge + self.size)
         return {
             "features": features,
             "residual": np.arcsinh(photometry.residual[:, :, middle, middle]),
-            "radius_base": base.astype(np.float32),
+            "bp_rp_base": physics._bp_rp(g_i).astype(np.float32),
+            "radius_base": radius_base.astype(np.float32),
         }
 
     @staticmethod
-    def _astrometry(astrometry, reference, color, used):
+    def _astrometry(astrometry, reference, g_i):
         parallax, error = astrometry.parallax, astrometry.parallax_error
         has = np.isfinite(parallax) & np.isfinite(error)
         factor = 10 ** (0.2 * np.clip(reference, 8, 24) - 2)
@@ -117,7 +121,6 @@ class PhotometricRecipe:
         snr = x / sigma
         # A positive stand-in for x: x itself where it is well measured, of the order of sigma where it is not.
         log_x = np.log10(0.5 * (x + np.hypot(x, 2 * sigma)))
-        g_i = np.where(used[:, 1] & used[:, 3], color[:, 1] - color[:, 3], 0.9)
         bp_rp = physics._bp_rp(g_i)
         dwarf = np.interp(bp_rp, physics._SEQUENCE[:, 0], np.log10(physics._SEQUENCE[:, 2]))
         measured = physics._surface(bp_rp) - 0.2 * physics._g_minus_r(g_i) - log_x

@@ -22,7 +22,7 @@ from ..nets.card import Card, Member
 from ..nets.compact import CompactNet
 from ..nets.ensemble import Ensemble
 from ..nets.weights import save_ensemble
-from ..physics import CLASSES
+from ..physics import CLASS_EDGES, CLASSES
 from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
@@ -63,7 +63,7 @@ def main(argv=None):
     recipe = recipes.to_dict(PhotometricRecipe())
     data = _data_set(args.work, "train", args.stars, recipe, args.processes)
     validation = _data_set(args.work, "validation", 10_000, recipe, args.processes)
-    kwargs = {"features": len(FEATURES), "size": recipe["size"], "label_systems": list(LABEL_SYSTEMS)}
+    kwargs = {"features": len(FEATURES), "size": recipe["size"], "bp_rp_edges": list(CLASS_EDGES)}
     config = TrainingConfig(epochs=args.epochs)
     members, losses = [], []
     for k in range(args.members):

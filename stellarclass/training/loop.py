@@ -15,6 +15,9 @@ from torch.nn import functional as F
 __all__ = ["TrainingConfig", "physical_loss", "train_network"]
 
 
+_LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "sdss": 1.0, "pecaut_mamajek": 0.5}
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
     """How a network is trained.
@@ -55,22 +58,20 @@ def physical_loss(outputs, batch):
     # A color error is the simulated truth's, never below 5 mmag: the floor keeps bright stars from ruling the sum.
     variance = outputs["colors_logvar"].exp() + 2.5e-5
     color = (variance.log() + (outputs["colors_mean"] - batch["target_colors"]) ** 2 / variance).mean() / 2
+    variance = outputs["bp_rp_logvar"].exp()
+    square = ((outputs["bp_rp_mean"] - batch["target_bp_rp"]) ** 2 / variance).clamp_max(100)
+    bp_rp = (variance.log() + square).mean() / 2
     teff = F.smooth_l1_loss(outputs["log_teff"] * 50, batch["target_log_teff"] * 50)
     # Eq. 2 of Deng et al. (2024), in dex; the error is cut off so that a handful of giants do not rule the gradient.
     variance = outputs["radius_variance"]
     square = ((outputs["radius_mean"] - batch["target_log_radius"]) ** 2 / variance).clamp_max(60)
     radius = (variance.log() + square).mean() / 2
-    parts = {"color": color, "teff": teff, "radius": radius}
+    parts = {"color": color, "bp_rp": bp_rp, "teff": teff, "radius": radius}
     for name in batch:
         system = name.removeprefix("target_")
         if f"logits_{system}" in outputs:
             parts[system] = F.cross_entropy(outputs[f"logits_{system}"], batch[name])
-    total = (
-        0.25 * color
-        + 0.2 * teff
-        + 0.5 * radius
-        + sum(v for k, v in parts.items() if k not in ("color", "teff", "radius"))
-    )
+    total = sum(_LOSS_WEIGHTS[name] * value for name, value in parts.items())
     return total, {k: float(v.detach()) for k, v in parts.items()}
 
 

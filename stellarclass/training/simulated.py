@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import numpy as np
 from astropy import units as u
 
+from .. import physics
 from ..astrometry import Astrometry
 from ..simulate import LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
 from ..stamps import recipes
@@ -37,8 +38,8 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     Returns
     -------
     dict of str to ndarray, first axis N
-        The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) [mag], ``target_log_teff``,
-        ``target_log_radius`` (N,), ``target_<label system>`` (N, 5) probabilities.
+        The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) and ``target_bp_rp``
+        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_<label system>`` (N, 5) probabilities.
     """
     seeds = np.random.SeedSequence(seed).spawn(-(-n // _BLOCK))
     jobs = [(s, recipe) for s in seeds]
@@ -94,6 +95,7 @@ def _make_block(job):
     block = {k: v.astype(np.float16) if v.ndim > 2 and v.dtype.kind == "f" else v for k, v in block.items()}
     colors = truth[:, :-1] - truth[:, 1:]
     block["target_colors"] = colors.astype(np.float32)
+    block["target_bp_rp"] = physics._bp_rp(colors[:, 1] + colors[:, 2]).astype(np.float32)
     block["target_log_teff"] = np.log10(stars["teff"].to_value(u.K)).astype(np.float32)
     block["target_log_radius"] = np.log10(stars["radius"].to_value(u.solRad)).astype(np.float32)
     for system in LABEL_SYSTEMS:
