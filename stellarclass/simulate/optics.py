@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from astropy import units as u
+from astropy.utils.masked import Masked
 
 from ..exceptions import InputError
+from ..stamps import detector
 from ..stamps.base import MASK_MISSING, MASK_SATURATED, STAMP_SIZE, Stamps
-from ..stamps.detector import dark_variance, gain
 from ..stamps.photometry import SOFTENING
 from ..stamps.psf import TYPICAL_PSF, profile
 
@@ -20,13 +21,22 @@ __all__ = ["Conditions", "draw_conditions", "flux_from_magnitude", "render_stars
 BLOOM_COUNTS = 52_000.0
 """Counts at which a pixel saturates (the chips differ: 45,000 to 63,000)."""
 
-# Sky level in counts and nanomaggies per count: medians of the frames of six runs; sky varies by a quarter (dex 0.1).
+# Sky level in counts and nanomaggies per count: medians of the frames of six runs.
 _SKY_COUNTS = np.array([28.0, 90.0, 135.0, 195.0, 130.0])
 _PER_COUNT = np.array([0.0113, 0.0043, 0.0052, 0.0072, 0.0365])
+
+# The CCDs as they have been since run 1500 (see `stellarclass.stamps.detector`), by camera column and band.
+_GAIN, _DARK = (np.stack([f(2000, column) for column in range(1, 7)]) for f in (detector.gain, detector.dark_variance))
 
 # Surface density of neighbors brighter than r = 22 per square arcmin, and the slope of their counts in dex per mag.
 _NEIGHBOR_DENSITY, _NEIGHBOR_SLOPE = 3.0, 0.22
 _PIXEL = 0.396 / 60  # arcmin
+
+# Stars of at most this flux, in nanomaggies, are drawn on a small window: 11 pixels to each side.
+_FAINT_FLUX, _FAINT_HALF = 30.0, 11
+
+_MAGNITUDE_LIMITS = (0.0, 40.0)
+_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -41,22 +51,35 @@ class Conditions:
         Sky level in counts per pixel.
     per_count : ndarray, shape (N, 5)
         Nanomaggies per count.
-    gain, dark : ndarray, shape (N, 5)
-        Electrons per count; dark variance in counts squared.
+    camcol : ndarray of int, shape (N,)
+        Camera column, 1 to 6: which CCDs.
     """
 
     psf: np.ndarray
     sky: np.ndarray
     per_count: np.ndarray
-    gain: np.ndarray
-    dark: np.ndarray
+    camcol: np.ndarray
+
+    @property
+    def gain(self):
+        """Electrons per count, shape (N, 5)."""
+        return _GAIN[self.camcol - 1]
+
+    @property
+    def dark(self):
+        """Variance of dark current and read noise in counts squared, shape (N, 5)."""
+        return _DARK[self.camcol - 1]
 
     @property
     def sky_sigma(self):
         """Standard deviation of blank sky in nanomaggies per pixel, shape (N, 5)."""
         return np.sqrt(self.sky / self.gain + self.dark) * self.per_count
 
+    def __len__(self):
+        return len(self.psf)
+
     def __getitem__(self, item):
+        """Conditions of the chosen rows; an integer gives those of one star, without the first axis."""
         return Conditions(*(getattr(self, k)[item] for k in self.__dataclass_fields__))
 
 
@@ -73,6 +96,14 @@ def draw_conditions(n, *, seed):
     Returns
     -------
     Conditions
+        N rows. Seeing has a median of 1.3 arcsec in r and varies by 16 %, sky by 20 %, throughput by 7 %.
+
+    Examples
+    --------
+    >>> from stellarclass.simulate import draw_conditions
+    >>> nights = draw_conditions(3, seed=1)
+    >>> nights.sky_sigma.shape
+    (3, 5)
     """
     rng = np.random.default_rng(seed)
     # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
@@ -84,13 +115,12 @@ def draw_conditions(n, *, seed):
     psf[..., 3] = np.exp(rng.normal(np.log([0.007, 0.008, 0.010, 0.016, 0.014]), 0.4, (n, 5)))
     psf[..., 4] = 3.0
     psf[..., 5] = psf[..., 0] * 1.9
-    columns = rng.integers(1, 7, n)
+    camcol = rng.integers(1, 7, n)
     return Conditions(
         psf=psf,
         sky=_SKY_COUNTS * 10 ** (rng.normal(0, 0.06, (n, 1)) + rng.normal(0, 0.05, (n, 5))),
         per_count=_PER_COUNT * 10 ** rng.normal(0, 0.03, (n, 5)),
-        gain=np.stack([gain(2000, c) for c in range(1, 7)])[columns - 1],
-        dark=np.stack([dark_variance(2000, c) for c in range(1, 7)])[columns - 1],
+        camcol=camcol,
     )
 
 
@@ -106,6 +136,13 @@ def flux_from_magnitude(magnitude):
     -------
     ndarray, shape (..., 5)
         Inverse of `stellarclass.stamps.photometry.asinh_magnitude`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from stellarclass.simulate.optics import flux_from_magnitude
+    >>> print(flux_from_magnitude(np.full(5, 17.5)).round(1))
+    [100. 100. 100. 100. 100.]
     """
     return 2e9 * SOFTENING * np.sinh(-np.log(10) / 2.5 * np.asarray(magnitude, float) - np.log(SOFTENING))
 
@@ -113,7 +150,18 @@ def flux_from_magnitude(magnitude):
 def add_noise(rng, flux, sky, per_count, gain_, dark):
     """Turn expected sky-subtracted flux into what a chip reads out: photons, read noise, whole counts, saturation.
 
-    Arguments broadcast against ``flux`` (nanomaggies per pixel); the answer is float32 in the same unit.
+    Parameters
+    ----------
+    rng : `numpy.random.Generator`
+    flux : ndarray, shape (..., ny, nx), float32
+        Expected flux in nanomaggies per pixel.
+    sky, per_count, gain_, dark : ndarray
+        As in `Conditions`, broadcast against ``flux``.
+
+    Returns
+    -------
+    ndarray, shape of ``flux``, float32
+        Sky-subtracted nanomaggies per pixel; with the sky added they are whole counts.
     """
     # Sky is at least 20 counts, 30 electrons: Gaussian to a few per cent of its sigma, and three times faster.
     counts = flux / per_count + sky
@@ -128,7 +176,7 @@ def add_noise(rng, flux, sky, per_count, gain_, dark):
 
 
 def _neighbors(rng, n, density):
-    """Positions, magnitudes and colors of the faint stars around: rows (star, x, y, magnitudes of 5 bands)."""
+    """Other stars on the stamps: whose stamp, x, y from its middle in pixels (M,), and magnitudes (M, 5)."""
     half = STAMP_SIZE / 2 + 6
     counts = rng.poisson(density * (2 * half * _PIXEL) ** 2)
     star = np.repeat(np.arange(n), counts)
@@ -139,10 +187,6 @@ def _neighbors(rng, n, density):
     g_i = np.where(rng.random(total) < 0.5, rng.normal(0.6, 0.25, total), rng.normal(2.2, 0.5, total))
     magnitudes = np.stack([r + 0.7 * g_i + 1.1, r + 0.65 * g_i, r, r - 0.35 * g_i, r - 0.5 * g_i], axis=1)
     return star, x, y, magnitudes
-
-
-_FAINT_HALF = 11
-_FAINT_FLUX = 30.0
 
 
 def _star_shapes(psf, dx, dy):
@@ -162,17 +206,19 @@ def _star_shapes(psf, dx, dy):
 
 
 def _add_stars(images, psf, star, x, y, flux):
-    """Add stars at (x, y) from the middle of stamp number ``star``, in all bands; faint ones on a small window only."""
+    """Add stars to the stamps (N, 5, S, S), faint ones on a small window only.
+
+    M stars: ``star`` (M,) is the number of the stamp, x and y (M, 5) the pixels from its middle, flux (M, 5).
+    """
     size = images.shape[-1]
     middle = (size - 1) / 2
     axis = np.arange(size) - middle
     for k in range(images.shape[1]):
         bright = np.flatnonzero(flux[:, k] > _FAINT_FLUX)
         if bright.size:
-            which = bright
-            shape = _star_shapes(psf[star[which], k], axis - x[which, k, None], axis - y[which, k, None])
-            shape *= flux[which, k].astype(np.float32)[:, None, None]
-            for row, image in zip(star[which], shape, strict=True):
+            shape = _star_shapes(psf[star[bright], k], axis - x[bright, k, None], axis - y[bright, k, None])
+            shape *= flux[bright, k].astype(np.float32)[:, None, None]
+            for row, image in zip(star[bright], shape, strict=True):
                 images[row, k] += image
         faint = np.flatnonzero(flux[:, k] <= _FAINT_FLUX)
         if faint.size:
@@ -191,32 +237,32 @@ def _add_stars(images, psf, star, x, y, flux):
                     images[row, k, top:bottom, left:right] += shape[j, top - y0 : bottom - y0, left - x0 : right - x0]
 
 
-def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=None, psf_known=True):
+def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=None):
     """Draw stars as SDSS would have imaged them.
 
     Parameters
     ----------
     magnitudes : `~astropy.table.Table`
-        N rows with columns ``u``, ``g``, ``r``, ``i``, ``z``: SDSS magnitudes in mag, with or without the unit. A
-        masked or NaN magnitude gives a missing band.
+        N rows with columns ``u``, ``g``, ``r``, ``i``, ``z``: SDSS (asinh) magnitudes in mag. Bare numbers are taken
+        as that, since tables of magnitudes hardly ever carry the unit. A masked or NaN magnitude gives a missing band.
     seed : int or `numpy.random.Generator`, optional
-        The same seed gives the same pixels.
+        The same seed gives the same pixels; by default they differ from call to call.
     conditions : Conditions, optional
-        Seeing, sky and camera of each star; by default drawn anew for each.
+        Seeing, sky and camera of each star, N rows or one for all; by default drawn anew for each.
     neighbor_density : float or ndarray, shape (N,), optional
         Other stars brighter than r = 22 per square arcmin; by default a high-latitude field's 3, some a hundredfold.
-    psf_known : bool
-        Whether the stamps carry their PSF, as stamps cut from a whole frame do.
 
     Returns
     -------
     `~stellarclass.stamps.Stamps`
-        N stamps with sub-pixel offsets, noise, neighbors and whole counts.
+        N stamps with sub-pixel offsets, noise, neighbors and whole counts. Their PSF is known to a per cent or two,
+        as that of stamps cut from a frame is; their epoch is 2005.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If a column is missing or holds something else than magnitudes.
+        If a column is missing or holds something else than magnitudes from 0 to 40, or ``conditions`` have neither N
+        rows nor one.
 
     Examples
     --------
@@ -229,38 +275,56 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     rng = np.random.default_rng(seed)
     values = _magnitude_array(magnitudes)
     n = len(values)
-    conditions = draw_conditions(n, seed=rng) if conditions is None else conditions
+    if conditions is None:
+        conditions = draw_conditions(n, seed=rng)
+    elif len(conditions) == 1:
+        conditions = conditions[np.zeros(n, int)]
+    elif len(conditions) != n:
+        raise InputError(f"conditions of {len(conditions)} stars for {n}; give one row, or one for each star")
     if neighbor_density is None:
         # A fifth of the stars stand in crowded fields: low latitude, clusters.
         neighbor_density = _NEIGHBOR_DENSITY * np.where(rng.random(n) < 0.2, 10 ** rng.uniform(0, 2, n), 1.0)
     density = np.broadcast_to(np.asarray(neighbor_density, float), (n,))
     parts = [
-        _render(rng, values[k : k + 256], conditions[k : k + 256], density[k : k + 256], psf_known)
-        for k in range(0, n, 256)
+        _render(rng, values[k : k + _CHUNK], conditions[k : k + _CHUNK], density[k : k + _CHUNK])
+        for k in range(0, n, _CHUNK)
     ]
     return Stamps.concatenate(parts) if parts else Stamps.empty(0)
 
 
 def _magnitude_array(table):
+    """Magnitudes of a table as (N, 5), NaN where masked."""
     missing = [b for b in "ugriz" if b not in table.colnames]
     if missing:
         raise InputError(f"render_stars needs columns u, g, r, i, z; {', '.join(missing)} not among {table.colnames}")
-    columns = []
-    for band in "ugriz":
-        column = table[band]
-        unit = getattr(column, "unit", None)
-        if unit not in (None, u.mag):
-            raise InputError(f"column {band} has unit {unit}; magnitudes are meant (u.mag)")
-        value = column.to_value(u.mag) if hasattr(column, "to_value") and unit is not None else column
-        columns.append(
-            np.ma.filled(np.ma.asarray(value, float), np.nan)
-            if not hasattr(value, "unmasked")
-            else value.filled(np.nan)
+    values = np.stack([_plain(table[band], band) for band in "ugriz"], axis=1)
+    low, high = _MAGNITUDE_LIMITS
+    strange = np.isfinite(values) & ((values < low) | (values > high))
+    if strange.any():
+        row, k = np.argwhere(strange)[0]
+        raise InputError(
+            f"{'ugriz'[k]} = {values[row, k]:g} in row {row} is no magnitude from {low:g} to {high:g}; "
+            "mask it if it stands for a missing one"
         )
-    return np.stack([np.asarray(c, float) for c in columns], axis=1).reshape(-1, 5)
+    return values
 
 
-def _render(rng, magnitudes, conditions, density, psf_known):
+def _plain(column, band):
+    unit = getattr(column, "unit", None)
+    if unit is not None and unit != u.mag:
+        raise InputError(f"column {band} has unit {unit}; magnitudes are meant (u.mag)")
+    if isinstance(column, u.Quantity):
+        column = column.value
+    try:
+        if isinstance(column, Masked):
+            return np.asarray(column.astype(float).filled(np.nan))
+        return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
+    except ValueError as err:
+        raise InputError(f"column {band} does not hold numbers: {err}") from err
+
+
+def _render(rng, magnitudes, conditions, density):
+    """Stamps of stars of these magnitudes (n, 5), with neighbors at this density (n,) per square arcmin."""
     n = len(magnitudes)
     present = np.isfinite(magnitudes)
     flux = np.where(present, flux_from_magnitude(np.where(present, magnitudes, 25.0)), 0.0)
@@ -286,10 +350,9 @@ def _render(rng, magnitudes, conditions, density, psf_known):
     stamps.offsets[:] = offsets
     stamps.sky_sigma[:] = np.where(present, conditions.sky_sigma, np.nan)
     stamps.flux_per_electron[:] = np.where(present, conditions.per_count / conditions.gain, np.nan)
-    if psf_known:
-        # A frame's measured PSF misses a star's own by some per cent: it varies over the chip.
-        psf = conditions.psf.copy()
-        psf[..., [0, 1, 5]] *= np.exp(rng.normal(0, 0.012, (n, 5, 1)) + rng.normal(0, 0.008, (n, 1, 1)))
-        stamps.psf[:] = np.where(present[..., None], psf, np.nan)
+    # A frame's measured PSF misses a star's own by some per cent: it varies over the chip.
+    psf = conditions.psf.copy()
+    psf[..., [0, 1, 5]] *= np.exp(rng.normal(0, 0.012, (n, 5, 1)) + rng.normal(0, 0.008, (n, 1, 1)))
+    stamps.psf[:] = np.where(present[..., None], psf, np.nan)
     stamps.epoch[:] = 2005.0
     return stamps

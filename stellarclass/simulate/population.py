@@ -12,12 +12,15 @@ from astropy import units as u
 from astropy.table import QTable
 
 from .. import physics
+from ..exceptions import InputError
 from .locus import LOCUS_LIMITS, locus_colors
 
 __all__ = ["KINDS", "draw_stars"]
 
 KINDS = ("thin_dwarf", "thick_dwarf", "halo_dwarf", "thin_giant", "thick_giant", "halo_giant", "horizontal_branch")
 """Kinds of stars, in the order of the ``kind`` codes."""
+
+_POPULATION = np.array([0, 1, 2, 0, 1, 2, 2])  # thin disk, thick disk or halo: of each kind
 
 SUN_RADIUS_KPC, SUN_HEIGHT_KPC = 8.0, 0.025
 """Galactocentric position of the Sun: Juric et al. (2008, ApJ 673, 864)."""
@@ -37,20 +40,29 @@ _GIANT_SLOPE = 0.3
 # Horizontal-branch stars per halo dwarf of the same color among A stars (most halo "dwarfs" that hot are stragglers).
 _HORIZONTAL_PER_STRAGGLER = 1.0
 
+# Old populations have no main sequence bluer than the turn-off (g-i); what is there are stragglers, rarer by far.
+_TURN_OFF, _STRAGGLERS = (-1.0, 0.42, 0.28), (1.0, 0.03, 0.03)
+
+# Mean and width of [Fe/H]: thin disk near solar, thick disk -0.7 (Juric et al.), halo -1.46 (Ivezic et al. 2008).
+_METALLICITY = ((-0.2, 0.2), (-0.7, 0.25), (-1.46, 0.35))
+# Velocity dispersion and lag behind the Sun in km/s: Bond et al. (2010, ApJ 716, 1).
+_VELOCITY_SIGMA, _VELOCITY_LAG = np.array([30.0, 50.0, 130.0]), np.array([10.0, 45.0, 200.0])
+
 # A_band / A_V for R_V = 3.1: Schlafly & Finkbeiner (2011, ApJ 737, 103), Table 6.
 _EXTINCTION = np.array([4.239, 3.303, 2.285, 1.698, 1.263]) / 3.1
+_BP_RP_PER_G_I = 0.82  # reddening in BP-RP over reddening in g-i
 _EXTINCTION_G = 0.84  # Gaia G, for a G star: Casagrande & VandenBerg (2018, MNRAS 479, L102)
 
 
-def _density(kind_disk, radius, height):
+def _density(population, radius, height):
     """Relative number density of thin disk (0), thick disk (1) or halo (2) at galactocentric cylinder kpc."""
-    if kind_disk == 2:
+    if population == 2:
         r = np.sqrt(radius**2 + (height / _HALO_FLATTENING) ** 2)
         # Flat within 2 kpc: nothing seen at high latitude comes from there, and the power law would diverge.
         inner = _HALO_FRACTION * (SUN_RADIUS_KPC / np.clip(r, 2.0, _HALO_BREAK_KPC)) ** _HALO_INDEX
         return inner * (_HALO_BREAK_KPC / np.maximum(r, _HALO_BREAK_KPC)) ** _HALO_OUTER_INDEX
-    length, scale = (_THIN, _THICK)[kind_disk]
-    norm = (1.0, _THICK_FRACTION)[kind_disk]
+    length, scale = (_THIN, _THICK)[population]
+    norm = (1.0, _THICK_FRACTION)[population]
     return norm * np.exp((SUN_RADIUS_KPC - radius) / length - (np.abs(height) - SUN_HEIGHT_KPC) / scale)
 
 
@@ -80,13 +92,14 @@ def _colors(rng, n):
     return np.clip(np.where(rng.random(n) < 0.5, even, field), LOCUS_LIMITS[0], 3.8)
 
 
-def _direction(rng, n):
+def _directions(rng, n):
     """Galactic longitude and latitude in radians, even over the sky at |b| > 20 deg, as SDSS imaging mostly is."""
     longitude = rng.uniform(0, 2 * np.pi, n)
     latitude = np.arcsin(rng.uniform(np.sin(np.radians(20)), 1, n)) * rng.choice([-1, 1], n)
     return longitude, latitude
 
 
+@u.quantity_input(r_range=u.mag)
 def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     """Draw stars of the simulated sky.
 
@@ -95,7 +108,7 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     n : int
         Number of stars.
     seed : int or `numpy.random.Generator`
-        The same seed gives the same stars.
+        The same seed gives the same stars, bit for bit on one machine.
     r_range : `~astropy.units.Quantity`, shape (2,)
         Limits of the apparent r magnitude; within them 70 % are spread evenly and 30 % rise toward the faint end.
     direction : `~astropy.coordinates.SkyCoord`, optional
@@ -104,9 +117,17 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     Returns
     -------
     `~astropy.table.QTable`
-        ``u`` ... ``z`` (observed magnitudes, noise-free, reddened) and ``g_mag``, ``bp_rp`` [mag], ``parallax`` [mas],
-        ``pmra``, ``pmdec`` [mas/yr], ``radius`` [solRad], ``teff`` [K], ``fe_h``, ``distance`` [kpc], ``a_v`` [mag],
+        N rows: ``u`` ... ``z`` (observed magnitudes, noise-free, reddened) and ``g_mag``, ``bp_rp`` (the same in
+        Gaia's bands) [mag], ``parallax`` [mas], ``pmra``, ``pmdec`` [mas/yr], ``radius`` [solRad], ``teff`` [K] (held
+        at the ends of `stellarclass.physics.temperature_from_color`), ``fe_h``, ``distance`` [kpc], ``a_v`` [mag],
         ``kind`` (index into `KINDS`).
+
+    Raises
+    ------
+    TypeError, `~astropy.units.UnitsError`
+        If ``r_range`` is not in magnitudes.
+    stellarclass.exceptions.InputError
+        If ``r_range`` is not two magnitudes, bright and faint.
 
     Examples
     --------
@@ -115,78 +136,109 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     >>> bool((stars["radius"].value > 0).all())
     True
     """
+    limits = r_range.to_value(u.mag)
+    if limits.shape != (2,) or not limits[0] <= limits[1]:
+        raise InputError(f"r_range = {r_range} is not two magnitudes, the brighter one first")
     rng = np.random.default_rng(seed)
-    faint, bright = r_range.to_value(u.mag)[1], r_range.to_value(u.mag)[0]
-    fraction = np.where(rng.random(n) < 0.7, rng.random(n), np.sqrt(rng.random(n)))
-    r_apparent = bright + (faint - bright) * fraction
+    r_apparent = _apparent_magnitudes(rng, n, *limits)
     g_i = _colors(rng, n)
     if direction is None:
-        longitude, latitude = _direction(rng, n)
+        longitude, latitude = _directions(rng, n)
     else:
         galactic = direction.galactic
         longitude, latitude = (np.full(n, x.rad) for x in (galactic.l, galactic.b))
-
-    # [Fe/H] by population: thin disk near solar, thick -0.7 (Juric), halo -1.46 (Ivezic et al. 2008).
-    fe_h = np.stack([rng.normal(m, s, n) for m, s in ((-0.2, 0.2), (-0.7, 0.25), (-1.46, 0.35))])
+    fe_h = np.stack([rng.normal(mean, sigma, n) for mean, sigma in _METALLICITY])  # (3, n)
     a_v_total = np.clip(rng.lognormal(np.log(0.12), 0.6, n), 0, 1.5)
-    magnitudes = np.stack(
-        [_dwarf_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.30, n) for k in range(3)]
-        + [_giant_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.35, n) for k in range(3)]
-        + [0.6 + rng.normal(0, 0.12, n) + np.clip(-0.2 - g_i, 0, 1) * 3.0]  # BHB: Sirko et al. (2004, AJ 127, 899)
-    )  # (7, n)
-    population = np.array([0, 1, 2, 0, 1, 2, 2])
-    distance = 10 ** (0.2 * (r_apparent - _EXTINCTION[2] * a_v_total - magnitudes) - 2)  # kpc
-    x = SUN_RADIUS_KPC - distance * np.cos(latitude) * np.cos(longitude)
-    y = distance * np.cos(latitude) * np.sin(longitude)
-    z = SUN_HEIGHT_KPC + distance * np.sin(latitude)
-    cylinder = np.hypot(x, y)
-    odds = np.stack([_density(population[k], cylinder[k], z[k]) for k in range(7)]) * distance**3
-    odds[3:6] *= np.array(_GIANT_PER_DWARF)[:, None] * 10 ** (_GIANT_SLOPE * (magnitudes[3:6] - 3.0))
-    odds[3:6] *= (g_i > 0.55) & (g_i < 2.2)
-    odds[6] *= _HORIZONTAL_PER_STRAGGLER * (g_i < 0.15)
-    # Old populations have no main sequence hotter than the turn-off; what is there are stragglers, rarer by far.
-    turn_off = np.array([-1.0, 0.42, 0.28])
-    for k in range(3):
-        odds[k] *= np.where(g_i < turn_off[k], (1.0, 0.03, 0.03)[k], 1.0)
-    odds[6] *= 0.03
-    odds = np.maximum(odds, 1e-300)
+
+    # What each star would be like as each kind (7, n), and the kind that it is.
+    magnitudes = _absolute_magnitudes(rng, g_i, fe_h)
+    distance = _distance_kpc(r_apparent, magnitudes, a_v_total)
+    odds, height = _kind_odds(g_i, magnitudes, distance, longitude, latitude)
     cumulative = np.cumsum(odds / odds.sum(0), axis=0)
     kind = (rng.random(n) > cumulative).sum(0).clip(0, 6)
-    pick = (kind, np.arange(n))
+    chosen = (kind, np.arange(n))
+    population, magnitude = _POPULATION[kind], magnitudes[chosen]
+    star_fe_h = fe_h[population, np.arange(n)]
 
-    star_fe_h = fe_h[population[kind], np.arange(n)]
     # The dust layer is thin: what lies within 100 pc of height sees only part of it.
-    a_v = a_v_total * (1 - np.exp(-np.abs(z[pick]) / 0.1))
-    distance = 10 ** (0.2 * (r_apparent - _EXTINCTION[2] * a_v - magnitudes[pick]) - 2)
-    colors = locus_colors(g_i, star_fe_h)
-    # Width of the locus perpendicular to itself: Ivezic et al. (2004, AN 325, 583); u-g carries gravity and binaries.
-    width = np.where(g_i[:, None] < 1.8, [0.03, 0.012, 0.0, 0.012], [0.10, 0.03, 0.0, 0.02])
-    colors = colors + rng.normal(size=(n, 4)) * width
-    colors[:, 2] = g_i - colors[:, 1]
-    intrinsic_bp_rp = physics._bp_rp(g_i) + rng.normal(0, 0.01, n)
-    g_abs = magnitudes[pick] + physics._g_minus_r(g_i)
-    log_radius = physics._log_radius(g_abs, intrinsic_bp_rp)
-
-    absolute = np.stack(
-        [colors[:, 0] + colors[:, 1], colors[:, 1], 0 * g_i, -colors[:, 2], -colors[:, 2] - colors[:, 3]]
-    )
-    observed = absolute + r_apparent + (_EXTINCTION - _EXTINCTION[2])[:, None] * a_v
-    g_mag = g_abs + 5 * np.log10(distance) + 10 + _EXTINCTION_G * a_v
+    a_v = a_v_total * (1 - np.exp(-np.abs(height[chosen]) / 0.1))
+    distance = _distance_kpc(r_apparent, magnitude, a_v)
+    colors = _scattered_locus(rng, g_i, star_fe_h)
+    bp_rp = physics._bp_rp(g_i) + rng.normal(0, 0.01, n)
+    g_abs = magnitude + physics._g_minus_r(g_i)
+    ugriz = _observed_magnitudes(r_apparent, colors, a_v)
+    reddened_g_i = (ugriz[1] - ugriz[3]) - g_i  # reddening moves BP-RP as much as g-i, nearly
     parallax = 1 / distance
-    # Velocity dispersions and lag of the three populations, isotropic enough for proper motions: Bond et al. (2010).
-    sigma, lag = np.array([30.0, 50.0, 130.0])[population[kind]], np.array([10.0, 45.0, 200.0])[population[kind]]
-    motion = (rng.normal(0, 1, (2, n)) * sigma + lag * np.sin(rng.uniform(0, 2 * np.pi, n))) / 4.74 * parallax
 
-    table = QTable({b: m * u.mag for b, m in zip("ugriz", observed, strict=True)})
-    table["g_mag"] = g_mag * u.mag
-    reddened_g_i = (observed[1] - observed[3]) - g_i  # reddening moves BP-RP as much as g-i, nearly
-    table["bp_rp"] = (intrinsic_bp_rp + 0.82 * reddened_g_i) * u.mag
+    table = QTable({b: m * u.mag for b, m in zip("ugriz", ugriz, strict=True)})
+    table["g_mag"] = (g_abs + 5 * np.log10(distance) + 10 + _EXTINCTION_G * a_v) * u.mag
+    table["bp_rp"] = (bp_rp + _BP_RP_PER_G_I * reddened_g_i) * u.mag
     table["parallax"] = parallax * u.mas
-    table["pmra"], table["pmdec"] = motion * u.mas / u.yr
-    table["radius"] = 10**log_radius * u.solRad
-    table["teff"] = 10 ** physics._log_teff(intrinsic_bp_rp) * u.K
+    table["pmra"], table["pmdec"] = _proper_motions(rng, population, parallax) * u.mas / u.yr
+    table["radius"] = 10 ** physics._log_radius(g_abs, bp_rp) * u.solRad
+    table["teff"] = 10 ** physics._log_teff(bp_rp) * u.K
     table["fe_h"] = star_fe_h
     table["distance"] = distance * u.kpc
     table["a_v"] = a_v * u.mag
     table["kind"] = kind
     return table
+
+
+def _apparent_magnitudes(rng, n, bright, faint):
+    fraction = np.where(rng.random(n) < 0.7, rng.random(n), np.sqrt(rng.random(n)))
+    return bright + (faint - bright) * fraction
+
+
+def _absolute_magnitudes(rng, g_i, fe_h):
+    """M_r of n stars of these colors if they were of each kind: fe_h (3, n) by population, answer (7, n)."""
+    n = len(g_i)
+    return np.stack(
+        [_dwarf_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.30, n) for k in range(3)]
+        + [_giant_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.35, n) for k in range(3)]
+        + [0.6 + rng.normal(0, 0.12, n) + np.clip(-0.2 - g_i, 0, 1) * 3.0]  # BHB: Sirko et al. (2004, AJ 127, 899)
+    )
+
+
+def _distance_kpc(r_apparent, r_absolute, a_v):
+    return 10 ** (0.2 * (r_apparent - _EXTINCTION[2] * a_v - r_absolute) - 2)
+
+
+def _kind_odds(g_i, magnitudes, distance, longitude, latitude):
+    """Relative odds of the kinds (7, n), and the height above the plane in kpc that each implies (7, n)."""
+    x = SUN_RADIUS_KPC - distance * np.cos(latitude) * np.cos(longitude)
+    y = distance * np.cos(latitude) * np.sin(longitude)
+    z = SUN_HEIGHT_KPC + distance * np.sin(latitude)
+    cylinder = np.hypot(x, y)
+    odds = np.stack([_density(_POPULATION[k], cylinder[k], z[k]) for k in range(7)]) * distance**3
+    odds[3:6] *= np.array(_GIANT_PER_DWARF)[:, None] * 10 ** (_GIANT_SLOPE * (magnitudes[3:6] - 3.0))
+    odds[3:6] *= (g_i > 0.55) & (g_i < 2.2)
+    odds[6] *= _HORIZONTAL_PER_STRAGGLER * (g_i < 0.15)
+    for k, (turn_off, stragglers) in enumerate(zip(_TURN_OFF, _STRAGGLERS, strict=True)):
+        odds[k] *= np.where(g_i < turn_off, stragglers, 1.0)
+    odds[6] *= _STRAGGLERS[2]
+    return np.maximum(odds, 1e-300), z
+
+
+def _scattered_locus(rng, g_i, fe_h):
+    """Intrinsic colors (n, 4) with the width of the locus; g-i stays what it is."""
+    colors = locus_colors(g_i, fe_h)
+    # Width of the locus perpendicular to itself: Ivezic et al. (2004, AN 325, 583); u-g carries gravity and binaries.
+    width = np.where(g_i[:, None] < 1.8, [0.03, 0.012, 0.0, 0.012], [0.10, 0.03, 0.0, 0.02])
+    colors = colors + rng.normal(size=colors.shape) * width
+    colors[:, 2] = g_i - colors[:, 1]
+    return colors
+
+
+def _observed_magnitudes(r_apparent, colors, a_v):
+    """Reddened u g r i z of stars with this observed r and these intrinsic colors (n, 4): shape (5, n)."""
+    relative = np.stack(
+        [colors[:, 0] + colors[:, 1], colors[:, 1], 0 * r_apparent, -colors[:, 2], -colors[:, 2] - colors[:, 3]]
+    )
+    return relative + r_apparent + (_EXTINCTION - _EXTINCTION[2])[:, None] * a_v
+
+
+def _proper_motions(rng, population, parallax):
+    """Two components in mas/yr, (2, n): isotropic enough velocities of the three populations."""
+    sigma, lag = _VELOCITY_SIGMA[population], _VELOCITY_LAG[population]
+    velocity = rng.normal(0, 1, (2, len(parallax))) * sigma + lag * np.sin(rng.uniform(0, 2 * np.pi, len(parallax)))
+    return velocity / 4.74 * parallax

@@ -3,7 +3,7 @@
 
 import bz2
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 
@@ -19,8 +19,10 @@ from .. import flags
 from ..archives.base import BANDS, Field, FieldKey, Frame
 from ..archives.localastrometry import LocalAstrometry
 from ..astrometry import propagate
+from ..exceptions import InputError
+from ..targets import NO_ID
 from .gaia import observe_astrometry
-from .optics import Conditions, _star_shapes, add_noise, draw_conditions, flux_from_magnitude
+from .optics import _star_shapes, add_noise, draw_conditions, flux_from_magnitude
 from .population import draw_stars
 
 __all__ = ["SimulatedField", "SimulatedImages", "field"]
@@ -42,6 +44,9 @@ class SimulatedImages:
     Attributes
     ----------
     contents : dict of FieldKey to Field
+        Each with at least one frame.
+    name : str
+        For the provenance of results.
     """
 
     contents: dict
@@ -50,17 +55,19 @@ class SimulatedImages:
     def locate(self, targets, *, progress=None):
         """Find the field of each target, see `stellarclass.archives.ImageSource`."""
         targets = deepcopy(targets)
-        lost = (targets.flags & flags.FATAL) == 0
+        todo = ((targets.flags & flags.FATAL) == 0) & (targets.run == NO_ID)
         for key, sky in self.contents.items():
-            open_rows = np.flatnonzero(lost)
+            rows = np.flatnonzero(todo)
             frame = next(iter(sky.frames.values()))
-            x, y = frame.wcs.wcs_world2pix(targets.ra[open_rows], targets.dec[open_rows], 0)
-            inside = (x > -0.5) & (x < FRAME_SHAPE[1] - 0.5) & (y > -0.5) & (y < FRAME_SHAPE[0] - 0.5)
-            rows = open_rows[inside]
+            ra, dec = propagate(
+                *(getattr(targets, name)[rows] for name in ("ra", "dec", "pmra", "pmdec", "ref_epoch")), frame.epoch
+            )
+            x, y = frame.wcs.wcs_world2pix(ra, dec, 0)
+            rows = rows[(x > -0.5) & (x < FRAME_SHAPE[1] - 0.5) & (y > -0.5) & (y < FRAME_SHAPE[0] - 0.5)]
             for name in key._fields:
                 getattr(targets, name)[rows] = getattr(key, name)
-            lost[rows] = False
-        targets.flags[lost] |= flags.NO_IMAGE
+            todo[rows] = False
+        targets.flags[todo] |= flags.NO_IMAGE
         return targets
 
     def fields(self, keys, *, progress=None):
@@ -76,7 +83,7 @@ class SimulatedField:
     Attributes
     ----------
     truth : `~astropy.table.QTable`
-        What `stellarclass.simulate.draw_stars` drew, and ``ra``, ``dec`` [deg] at the epoch of the frames and
+        N rows: what `stellarclass.simulate.draw_stars` drew, and ``ra``, ``dec`` [deg] at the epoch of the frames and
         ``source_id``.
     gaia : `~astropy.table.QTable`
         Gaia's rows at epoch 2016, named as the archive names them; stars fainter than G = 21 are absent.
@@ -91,7 +98,7 @@ class SimulatedField:
     @property
     def coords(self):
         """Positions of the stars at the epoch of the frames, `~astropy.coordinates.SkyCoord`, shape (N,)."""
-        epoch = Time(self.contents.frames["r"].epoch, format="jyear", scale="tai")
+        epoch = Time(next(iter(self.contents.frames.values())).epoch, format="jyear", scale="tai")
         return SkyCoord(self.truth["ra"], self.truth["dec"], obstime=epoch)
 
     @property
@@ -137,6 +144,7 @@ class SimulatedField:
         return paths
 
 
+@u.quantity_input(r_range=u.mag)
 def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, conditions=None, bands=BANDS):
     """Make a field of the simulated sky: five frames with stars, Gaia's rows, and the truth.
 
@@ -153,11 +161,18 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
     conditions : `~stellarclass.simulate.Conditions`, optional
         Seeing, sky and camera, one row; by default drawn.
     bands : sequence of str
-        Bands that have a frame.
+        Bands that have a frame, at least one.
 
     Returns
     -------
     SimulatedField
+
+    Raises
+    ------
+    TypeError, `~astropy.units.UnitsError`
+        If ``r_range`` is not in magnitudes.
+    stellarclass.exceptions.InputError
+        If ``bands`` or ``conditions`` are not as said.
 
     Examples
     --------
@@ -166,14 +181,17 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
     >>> sky.contents.frames["r"].data.shape, len(sky.truth)
     ((1489, 2048), 20)
     """
+    if not bands or not set(bands) <= set(BANDS):
+        raise InputError(f"bands = {bands!r}: one or more of {', '.join(BANDS)} are meant")
+    if conditions is not None and len(conditions) != 1:
+        raise InputError(f"conditions of a field are one row, not {len(conditions)}")
     rng = np.random.default_rng([seed, 20240815])
     if center is None:
         center = SkyCoord(rng.uniform(130, 230) * u.deg, rng.uniform(5, 55) * u.deg)
     center = center.icrs
     if conditions is None:
-        conditions = draw_conditions(1, seed=rng)
-    camcol = int(rng.integers(1, 7))
-    key = FieldKey(int(rng.integers(2000, 8000)), 301, camcol, int(rng.integers(11, 800)))
+        conditions = replace(draw_conditions(1, seed=rng), camcol=rng.integers(1, 7, 1))
+    key = FieldKey(int(rng.integers(2000, 8000)), 301, int(conditions.camcol[0]), int(rng.integers(11, 800)))
     epoch = float(rng.uniform(2000.5, 2009.0))
     angle = rng.uniform(0, 2 * np.pi)
     wcs = {band: _frame_wcs(center, rng.uniform(-3, 3, 2), angle) for band in BANDS}
@@ -195,8 +213,7 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
     frames = {}
     for k, band in enumerate(BANDS):
         px, py = wcs[band].wcs_world2pix(all_ra, all_dec, 0)
-        one = Conditions(*(getattr(conditions, name)[0, k] for name in Conditions.__dataclass_fields__))
-        frame = _draw_frame(rng, band, wcs[band], epoch, px, py, flux[:, k], one)
+        frame = _draw_frame(rng, k, wcs[band], epoch, px, py, flux[:, k], conditions[0])
         if band in bands:
             frames[band] = frame
     missing = {b: "not simulated" for b in BANDS if b not in frames}
@@ -214,7 +231,9 @@ def _frame_wcs(center, shift, angle):
     return wcs
 
 
-def _draw_frame(rng, band, wcs, epoch, x, y, flux, conditions):
+def _draw_frame(rng, k, wcs, epoch, x, y, flux, conditions):
+    """The frame of band number k with stars at pixels x, y (M,) of this flux in nanomaggies (M,)."""
+    psf, per_count, level = conditions.psf[k], conditions.per_count[k], conditions.sky[k]
     ny, nx = FRAME_SHAPE
     image = np.zeros((ny + 2 * _REACH, nx + 2 * _REACH), np.float32)
     near = (x > -_REACH) & (x < nx + _REACH - 1) & (y > -_REACH) & (y < ny + _REACH - 1)
@@ -223,7 +242,7 @@ def _draw_frame(rng, band, wcs, epoch, x, y, flux, conditions):
         column, row = round(xs), round(ys)
         reach = _REACH if fs > 10 else 15
         axis = steps[_REACH - reach : _REACH + reach + 1]
-        shape = _star_shapes(conditions.psf[None], (axis + column - xs)[None], (axis + row - ys)[None])[0]
+        shape = _star_shapes(psf[None], (axis + column - xs)[None], (axis + row - ys)[None])[0]
         # x + _REACH is the star's place in the padded image; a window at its rim is cut.
         top, left = row + _REACH - reach, column + _REACH - reach
         bottom, right = min(top + 2 * reach + 1, image.shape[0]), min(left + 2 * reach + 1, image.shape[1])
@@ -231,12 +250,14 @@ def _draw_frame(rng, band, wcs, epoch, x, y, flux, conditions):
         image[y0:bottom, x0:right] += np.float32(fs) * shape[y0 - top : bottom - top, x0 - left : right - left]
     image = image[_REACH:-_REACH, _REACH:-_REACH]
     # The flat field makes the calibration vary by a per cent along a row, the sky by as much along the scan.
-    vector = (conditions.per_count * (1 + 0.01 * np.sin(np.linspace(0, 3, nx) + rng.uniform(0, 6)))).astype(np.float32)
+    vector = (per_count * (1 + 0.01 * np.sin(np.linspace(0, 3, nx) + rng.uniform(0, 6)))).astype(np.float32)
     slope = 1 + 0.01 * rng.normal() * np.linspace(-1, 1, ny, dtype=np.float32)[:, None]
-    sky = np.float32(conditions.sky) * slope
-    data = add_noise(rng, image, sky, vector[None, :], np.float32(conditions.gain), np.float32(conditions.dark))
-    model = np.broadcast_to(sky[:: ny // 192][:192], (192, 256)).astype(np.float32)
-    return Frame(band, data, wcs, epoch, vector, model)
+    sky = np.float32(level) * slope
+    data = add_noise(rng, image, sky, vector[None, :], np.float32(conditions.gain[k]), np.float32(conditions.dark[k]))
+    # SDSS's sky model is as coarse as this, and spans the frame.
+    rows = np.linspace(0, ny - 1, 192).round().astype(int)
+    model = np.broadcast_to(sky[rows], (192, 256)).astype(np.float32)
+    return Frame(BANDS[k], data, wcs, epoch, vector, model)
 
 
 def _gaia_rows(rng, truth, epoch):
