@@ -7,9 +7,26 @@ import numpy as np
 from astropy import units as u
 
 from . import flags as _flags
+from .exceptions import InputError
 from .targets import NO_ID
 
-__all__ = ["Astrometry", "match", "propagate"]
+__all__ = ["UNITS", "Astrometry", "match", "propagate"]
+
+UNITS = {
+    "ra": u.deg,
+    "dec": u.deg,
+    "parallax": u.mas,
+    "parallax_error": u.mas,
+    "pmra": u.mas / u.yr,
+    "pmra_error": u.mas / u.yr,
+    "pmdec": u.mas / u.yr,
+    "pmdec_error": u.mas / u.yr,
+    "ruwe": u.dimensionless_unscaled,
+    "g_mag": u.mag,
+    "bp_rp": u.mag,
+    "match_separation": u.arcsec,
+}
+"""Units of the real numbers in `Astrometry`."""
 
 MAS = np.pi / 180 / 3.6e6
 """One milliarcsecond in radians."""
@@ -46,7 +63,7 @@ class Astrometry:
     match_separation : ndarray, shape (N,), float64
         Separation from the target in arcsec, at the epoch at which the two were compared (see `match`).
     match_count : ndarray, shape (N,), int64
-        Candidates within the match radius.
+        Candidates within the match radius; negative where nobody was asked.
     flags : ndarray, shape (N,), int64
         Bits of `stellarclass.flags` found while matching.
     """
@@ -93,6 +110,70 @@ class Astrometry:
             "flags": np.zeros(n, np.int64),
         }
         return cls(**{f.name: integers.get(f.name, np.full(n, np.nan)) for f in fields(cls)})
+
+    @classmethod
+    def from_table(cls, table):
+        """Take astrometry that a user has in hand.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            N rows with any of the attributes above as columns of the same names: with units, masked or NaN where
+            missing. `stellarclass.fetch_astrometry` makes such tables.
+
+        Returns
+        -------
+        Astrometry
+            Stars without parallax and proper motion are flagged ``two_parameter_astrometry`` if they have a
+            ``source_id``, else ``no_astrometry``.
+
+        Raises
+        ------
+        stellarclass.exceptions.InputError
+            If there are neither parallaxes with errors nor proper motions.
+        `~astropy.units.UnitsError`
+            If a column lacks its unit or has a wrong one.
+
+        Examples
+        --------
+        >>> from astropy.table import Table
+        >>> from stellarclass.astrometry import Astrometry
+        >>> table = Table({"parallax": [0.0123], "parallax_error": [0.0001]}, units={"parallax": "arcsec",
+        ...               "parallax_error": "arcsec"})
+        >>> Astrometry.from_table(table).parallax
+        array([12.3])
+        """
+        if not any({*pair} <= {*table.colnames} for pair in (("parallax", "parallax_error"), ("pmra", "pmdec"))):
+            raise InputError(
+                "a table of astrometry has the columns parallax and parallax_error, or pmra and pmdec, or all four; "
+                f"this one has {', '.join(table.colnames) or 'none'}"
+            )
+        known = cls.empty(len(table))
+        for name, unit in UNITS.items():
+            if name in table.colnames:
+                getattr(known, name)[:] = _numbers(table[name], name, unit)
+        for name in ("source_id", "match_count"):
+            if name in table.colnames:
+                getattr(known, name)[:] = np.ma.filled(np.ma.asarray(table[name]).astype(np.int64), NO_ID)
+        bare = ~np.isfinite(known.parallax) & ~(np.isfinite(known.pmra) & np.isfinite(known.pmdec))
+        known.flags[bare] |= np.where(
+            known.source_id[bare] == NO_ID, _flags.NO_ASTROMETRY, _flags.TWO_PARAMETER_ASTROMETRY
+        )
+        known.flags[known.ruwe >= RUWE_LIMIT] |= _flags.BAD_ASTROMETRY
+        return known
+
+
+def _numbers(column, name, unit):
+    """A column as plain numbers in a unit, NaN where it is masked."""
+    own = column.unit
+    if own is None:
+        if unit != u.dimensionless_unscaled:
+            raise u.UnitsError(f"column {name!r} has no unit; set it, e.g. table[{name!r}].unit = {str(unit)!r}")
+        own = unit
+    values = getattr(column, "unmasked", column)
+    values = values.value if isinstance(values, u.Quantity) else np.ma.getdata(values)
+    missing = np.broadcast_to(getattr(column, "mask", False), column.shape)
+    return np.where(missing, np.nan, u.Quantity(np.asarray(values, float), own).to_value(unit))
 
 
 def propagate(ra, dec, pmra, pmdec, from_epoch, to_epoch):

@@ -1,48 +1,25 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """From positions to the output table: the one module that knows every stage of the pipeline."""
 
-import logging
 import warnings
-from dataclasses import fields
 from datetime import UTC, datetime
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Table
 
-from . import __version__, flags, physics, schema
+from . import __version__, flags, lookup
 from ._config import conf
-from ._progress import progress_bar
-from .archives.base import FieldKey
-from .astrometry import Astrometry, match, propagate
+from .astrometry import Astrometry, propagate
 from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWarning
-from .nets.prediction import Prediction
+from .results import Results
 from .stamps.cutouts import cut_field, field_psf
 from .stamps.photometry import measure
 from .targets import NO_ID, Targets, parse_targets
 
 __all__ = ["Classifier", "classify", "classify_region", "classify_table"]
 
-log = logging.getLogger(__name__)
-
 _BATCH = 1024
 _FORWARD = 256  # stars that pass through the networks at once: larger gains nothing on a CPU
-
-_ASTROMETRY_UNITS = {
-    "parallax": u.mas,
-    "parallax_error": u.mas,
-    "pmra": u.mas / u.yr,
-    "pmra_error": u.mas / u.yr,
-    "pmdec": u.mas / u.yr,
-    "pmdec_error": u.mas / u.yr,
-    "ruwe": u.one,
-}
-_CANDIDATE_COLUMNS = (
-    ("target", np.int64),
-    ("source_id", np.int64),
-    *((name, float) for name in ("ra", "dec", "ref_epoch", *_ASTROMETRY_UNITS, "phot_g_mean_mag", "bp_rp")),
-)
-_NO_CANDIDATES = Table({name: np.zeros(0, dtype) for name, dtype in _CANDIDATE_COLUMNS})
 
 
 class Classifier:
@@ -59,7 +36,8 @@ class Classifier:
     astrometry : `~stellarclass.archives.AstrometrySource` or `False`, optional
         Where parallax and proper motion come from; by default Gaia over the network. `False` does without.
     device : str or `torch.device`, optional
-        Where the networks run; by default a CUDA device if there is one, else the CPU.
+        Where the networks run; by default a CUDA device if there is one, else the CPU. An ensemble that is loaded
+        stays where it is.
     batch_size : int, optional
         Stars in one batch; bounds the memory, never changes the answer.
     match_radius : `~astropy.units.Quantity`, optional
@@ -69,6 +47,10 @@ class Classifier:
     ------
     stellarclass.exceptions.EnsembleError
         If the ensemble is not found, damaged, or does not speak the label system.
+    stellarclass.exceptions.InputError
+        If ``batch_size`` or ``match_radius`` is not positive, or ``device`` is not that of an ensemble that is loaded.
+    TypeError
+        If ``images`` or ``astrometry`` is no source, or ``match_radius`` a bare number.
 
     Examples
     --------
@@ -93,26 +75,22 @@ class Classifier:
         batch_size=None,
         match_radius=None,
     ):
-        from .nets.ensemble import Ensemble
-        from .nets.weights import load_ensemble
-
-        if not isinstance(ensemble, Ensemble):
-            ensemble = load_ensemble(conf.ensemble if ensemble is None else ensemble, device=device)
-        self.ensemble = ensemble
-        self.label_system = ensemble.card.default_label_system if label_system is None else label_system
-        if self.label_system not in ensemble.label_systems:
-            raise EnsembleError(
-                f"ensemble {ensemble.name!r} does not speak label system {label_system!r}; it speaks "
-                f"{', '.join(ensemble.label_systems)}"
-            )
-        self.images = _default_images() if images is None else images
-        self.astrometry = _default_astrometry() if astrometry is None else astrometry
+        # What is quickly found wrong comes before weights are read.
+        self.images = lookup.image_source(images)
+        self.astrometry = lookup.astrometry_source(astrometry)
+        self.match_radius = lookup.match_limit(match_radius)
         self.batch_size = _positive(_BATCH if batch_size is None else batch_size, "batch_size")
-        self.match_radius = conf.match_radius * u.arcsec if match_radius is None else u.Quantity(match_radius)
+        self.ensemble = _ensemble(ensemble, device)
+        self.label_system = self.ensemble.card.default_label_system if label_system is None else label_system
+        if self.label_system not in self.ensemble.label_systems:
+            raise EnsembleError(
+                f"ensemble {self.ensemble.name!r} does not speak label system {label_system!r}; it speaks "
+                f"{', '.join(self.ensemble.label_systems)}"
+            )
 
     def __repr__(self):
         sources = f"images={self.images!r}, astrometry={self.astrometry!r}"
-        return f"Classifier({self.ensemble.card.name!r}, label_system={self.label_system!r}, {sources})"
+        return f"Classifier({self.ensemble.name!r}, label_system={self.label_system!r}, {sources})"
 
     def classify(self, targets, *, coords=None, progress=None):
         """Classify stars by position.
@@ -136,21 +114,40 @@ class Classifier:
         ------
         TypeError, stellarclass.exceptions.InputError
             If the targets cannot be understood.
+
+        Warns
+        -----
+        stellarclass.exceptions.StellarclassWarning
+            If an archive failed, with address and reason; the stars concerned are flagged.
         """
-        targets = targets if isinstance(targets, Targets) else parse_targets(targets, coords=coords)
-        targets = self.images.locate(targets, progress=progress)
-        results = _Results(targets, self.ensemble.classes)
-        candidates = self._candidates(targets, results, progress)
-        wanted = (targets.flags & flags.FATAL) == 0
-        keys = np.stack([targets.run, targets.rerun, targets.camcol, targets.field], axis=1)
-        groups = _group(keys, wanted)
-        if groups:
-            fields = self.images.fields(list(groups), progress=False)
-            with progress_bar(len(groups), enabled=progress, desc="fields", unit="field") as bar:
-                for field in fields:
-                    self._classify_field(field, groups[field.key], targets, candidates, results)
-                    bar.update()
-        return results.table(self._meta())
+        return self._classify(parse_targets(targets, coords=coords), self.astrometry, progress)
+
+    def classify_region(self, region, *, progress=None):
+        """Classify every Gaia source in a region of the sky.
+
+        Parameters
+        ----------
+        region : `~regions.SkyRegion`
+            Circle, ellipse, rectangle, annulus, polygon or a combination of them.
+        progress : bool, optional
+            Whether to show progress bars; by default on a terminal and in a notebook only.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            One row per source whose catalog position lies inside, by ``source_id``; see `classify`.
+
+        Raises
+        ------
+        stellarclass.exceptions.ArchiveError
+            If the astrometric archive cannot list the sources.
+        stellarclass.exceptions.InputError
+            If there is no astrometric source, or the region is not one of those above.
+        """
+        if self.astrometry is False:
+            raise InputError("a region's stars are listed by the astrometric source; astrometry=False leaves it none")
+        inside, around = lookup.sources_inside(region, self.astrometry, margin=self.match_radius, progress=progress)
+        return self._classify(inside, around, progress)
 
     def classify_stamps(self, stamps, *, astrometry=None):
         """Classify stars whose pixels are in hand; no archive is asked.
@@ -159,9 +156,10 @@ class Classifier:
         ----------
         stamps : `~stellarclass.stamps.Stamps`
             Images of N stars.
-        astrometry : `~stellarclass.astrometry.Astrometry` or `~astropy.table.Table`, optional
+        astrometry : `~astropy.table.Table` or `~stellarclass.astrometry.Astrometry`, optional
             Of the same N stars: columns ``parallax``, ``parallax_error`` [mas], ``pmra``, ``pmra_error``, ``pmdec``,
-            ``pmdec_error`` [mas/yr] with units, masked or NaN where missing, and ``source_id`` and ``ruwe`` if known.
+            ``pmdec_error`` [mas/yr] with units, masked or NaN where missing, and ``source_id`` and ``ruwe`` if known,
+            as `stellarclass.fetch_astrometry` returns them.
 
         Returns
         -------
@@ -170,76 +168,79 @@ class Classifier:
 
         Raises
         ------
-        ValueError
-            If there are not as many rows in ``astrometry`` as stamps.
+        stellarclass.exceptions.InputError
+            If there are not as many rows in ``astrometry`` as stamps, or it has no column of use.
+        `~astropy.units.UnitsError`
+            If a column of ``astrometry`` lacks its unit.
+
+        Examples
+        --------
+        >>> import astropy.units as u
+        >>> from astropy.table import QTable
+        >>> from stellarclass import Classifier, simulate
+        >>> stars = QTable({b: [m] * u.mag for b, m in zip("ugriz", (18.4, 17.0, 16.5, 16.3, 16.2))})
+        >>> table = Classifier().classify_stamps(simulate.render_stars(stars, seed=1))
+        >>> print(table["spectral_class"][0], table["ra"].mask[0])
+        F True
         """
         n = len(stamps)
-        nowhere = np.full(n, np.nan)
-        targets = Targets(nowhere, nowhere.copy(), flags=np.zeros(n, np.int64))
-        results = _Results(targets, self.ensemble.classes)
         gaia = _astrometry_of(astrometry, n)
-        results.flags |= np.where(np.isnan(gaia.parallax), flags.NO_ASTROMETRY, 0)
-        self._predict(stamps, gaia, np.arange(n), results)
+        nowhere = np.full(n, np.nan)
+        results = Results(Targets(nowhere, nowhere, flags=np.zeros(n, np.int64)), self.ensemble.classes)
+        for part in self._batches(n):
+            self._file(np.arange(n)[part], stamps[part], gaia[part], results)
         return results.table(self._meta())
 
-    def _candidates(self, targets, results, progress):
-        """All Gaia sources that may be one of the targets; those that could not be asked are flagged."""
-        if self.astrometry is False:
-            return None
-        rows = np.flatnonzero((targets.flags & flags.FATAL) == 0)
-        if rows.size == 0:
-            return None
+    def _classify(self, targets, astrometry, progress):
+        """Everything from parsed targets to the table."""
+        targets = self.images.locate(targets, progress=progress)
+        candidates = None
+        if astrometry is not False:
+            candidates = self._candidates(targets, astrometry, progress)
+        results = Results(targets, self.ensemble.classes)
+        for field, rows in lookup.open_fields(self.images, targets, progress=progress):
+            self._classify_field(field, rows, targets, candidates, results)
+        used = {"image_release": self.images.name}
+        if astrometry is not False:
+            used |= {"astrometry_release": astrometry.name, "match_radius": self.match_radius.to_value(u.arcsec)}
+        return results.table(self._meta(**used))
+
+    def _candidates(self, targets, astrometry, progress):
+        """All Gaia sources that may be one of the targets; those that could not be asked about are flagged."""
         try:
-            table = self.astrometry.candidates(
-                targets.ra[rows], targets.dec[rows], radius=self.match_radius, progress=progress
-            )
+            return lookup.find_candidates(astrometry, targets, radius=self.match_radius, progress=progress)
         except ArchiveError as err:
-            failed = np.arange(rows.size) if err.failed is None else np.asarray(err.failed, np.int64)
-            results.flags[rows[failed]] |= flags.ASTROMETRY_FAILURE
-            targets.flags[rows[failed]] |= flags.ASTROMETRY_FAILURE
-            warnings.warn(f"{failed.size} stars go without astrometry: {err}", StellarclassWarning, stacklevel=3)
-            table = err.partial
-            if table is None:
-                return None
-        table = table.copy()
-        table["target"] = rows[np.asarray(table["target"], np.int64)]
-        table.sort("target")
-        return table
+            targets.flags[err.failed] |= flags.ASTROMETRY_FAILURE
+            stars = "1 star goes" if len(err.failed) == 1 else f"{len(err.failed)} stars go"
+            warnings.warn(f"{stars} without astrometry: {err}", StellarclassWarning, stacklevel=4)
+            return err.partial
 
     def _classify_field(self, field, rows, targets, candidates, results):
-        """Everything for the targets ``rows`` of one field."""
-        for band, reason in field.errors.items():
-            log.warning("field %s, band %s: %s", field.key, band, reason)
-        if not field.frames:
-            results.flags[rows] |= flags.IMAGE_FAILURE if field.errors else flags.NO_IMAGE
-            return
-        here = _take(targets, rows)
-        epoch = next(field.frames[b].epoch for b in "rgizu" if b in field.frames)
-        gaia = _match_field(here, rows, candidates, epoch, self.match_radius)
-        if self.astrometry is False:
-            gaia.flags[:] = 0
+        """Everything for the targets ``rows``, which lie in one field."""
+        here, epoch = targets[rows], lookup.field_epoch(field)
         ra, dec = propagate(here.ra, here.dec, here.pmra, here.pmdec, here.ref_epoch, epoch)
-        matched = gaia.source_id != NO_ID
-        ra, dec = np.where(matched, gaia.ra, ra), np.where(matched, gaia.dec, dec)
-        results.flags[rows] |= gaia.flags
+        if candidates is None:
+            gaia = Astrometry.empty(len(rows))
+            gaia.match_count[:] = NO_ID
+        else:
+            gaia = lookup.match_field(targets, candidates, rows, epoch, radius=self.match_radius)
+            matched = gaia.source_id != NO_ID
+            ra, dec = np.where(matched, gaia.ra, ra), np.where(matched, gaia.dec, dec)
         psf = field_psf(field)
-        for start in range(0, len(rows), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            stamps = cut_field(field, ra[part], dec[part], psf=psf)
-            self._predict(stamps, gaia[part], rows[part], results)
+        for part in self._batches(len(rows)):
+            self._file(rows[part], cut_field(field, ra[part], dec[part], psf=psf), gaia[part], results)
 
-    def _predict(self, stamps, gaia, rows, results):
-        """Measure, run the ensemble and file the answers of the targets ``rows``, in batches."""
-        for start in range(0, len(rows), self.batch_size):
-            part = slice(start, start + self.batch_size)
-            photometry = measure(stamps[part])
-            inputs = self.ensemble.recipe(stamps[part], gaia[part], photometry=photometry)
-            prediction = self.ensemble.predict(
-                inputs, label_system=self.label_system, batch_size=min(self.batch_size, _FORWARD)
-            )
-            results.fill(rows[part], stamps[part], photometry, gaia[part], prediction)
+    def _file(self, rows, stamps, gaia, results):
+        """Measure one batch of stars, ask the ensemble, and file the answers of the targets ``rows``."""
+        photometry = measure(stamps)
+        inputs = self.ensemble.recipe(stamps, gaia, photometry=photometry)
+        prediction = self.ensemble.predict(inputs, label_system=self.label_system, batch_size=_FORWARD)
+        results.file(rows, stamps=stamps, photometry=photometry, astrometry=gaia, prediction=prediction)
 
-    def _meta(self):
+    def _batches(self, n):
+        return [slice(start, start + self.batch_size) for start in range(0, n, self.batch_size)]
+
+    def _meta(self, **used):
         card = self.ensemble.card
         return {
             "stellarclass_version": __version__,
@@ -248,64 +249,9 @@ class Classifier:
             "label_system": self.label_system,
             "class_set_level": card.levels["class_set"],
             "radius_level": card.levels["radius_interval"],
-            "image_release": getattr(self.images, "name", None),
-            "astrometry_release": getattr(self.astrometry, "name", None),
-            "match_radius": self.match_radius.to_value(u.arcsec),
             "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            **used,
         }
-
-
-class _Results:
-    """Arrays of N answers, filled piece by piece as fields come in."""
-
-    def __init__(self, targets, classes):
-        n = len(targets)
-        self.targets = targets
-        self.astrometry = Astrometry.empty(n)
-        self.flags = targets.flags.copy()
-        self.inputs_used = np.zeros(n, np.int64)
-        self.radius_sb = np.full(n, np.nan)
-        self.psfmag = targets.psfmag.copy()
-        one = {f: np.full(n, np.nan) for f in ("radius", "radius_err", "radius_lower", "radius_upper", "radius_spread")}
-        self.prediction = Prediction(
-            classes=tuple(classes),
-            probabilities=np.full((n, len(classes)), np.nan),
-            class_sets=np.ones((n, len(classes)), bool),
-            domain_score=np.full(n, np.nan),
-            **one,
-        )
-
-    def fill(self, rows, stamps, photometry, gaia, prediction):
-        """File the answers of the targets ``rows``."""
-        for field in fields(Astrometry):
-            getattr(self.astrometry, field.name)[rows] = getattr(gaia, field.name)
-        for field in fields(Prediction):
-            if field.name != "classes":
-                getattr(self.prediction, field.name)[rows] = getattr(prediction, field.name)
-        self.flags[rows] |= stamps.flags | photometry.flags
-        self.flags[rows] |= np.where(prediction.domain_score > 1, flags.OUT_OF_DOMAIN, 0)
-        used = (photometry.used * [flags.USED_U, flags.USED_G, flags.USED_R, flags.USED_I, flags.USED_Z]).sum(1)
-        used |= np.where(np.isfinite(gaia.parallax), flags.USED_PARALLAX, 0)
-        used |= np.where(np.isfinite(gaia.pmra) & np.isfinite(gaia.pmdec), flags.USED_PROPER_MOTION, 0)
-        self.inputs_used[rows] = used
-        measured = photometry.magnitude
-        self.psfmag[rows] = np.where(np.isnan(self.psfmag[rows]), measured, self.psfmag[rows])
-        _, g, r, i, _ = np.moveaxis(measured, 1, 0) * u.mag
-        g_mag, bp_rp = physics.gaia_from_sdss(g, r, i)
-        self.radius_sb[rows] = physics.stefan_boltzmann_radius(g_mag, bp_rp, gaia.parallax * u.mas).to_value(u.solRad)
-
-    def table(self, meta):
-        """The output table."""
-        return schema.build_table(
-            self.targets,
-            astrometry=self.astrometry,
-            prediction=self.prediction,
-            flags=self.flags,
-            inputs_used=self.inputs_used,
-            radius_sb=self.radius_sb,
-            psfmag=self.psfmag,
-            meta=meta,
-        )
 
 
 def classify(
@@ -422,20 +368,19 @@ def classify_region(
     Returns
     -------
     `~astropy.table.QTable`
-        One row per source inside, by ``source_id``; see `Classifier.classify`.
+        One row per source inside, by ``source_id``; see `Classifier.classify_region`, for what it raises too.
 
-    Raises
-    ------
-    stellarclass.exceptions.ArchiveError
-        If the astrometric archive cannot list the sources.
-    stellarclass.exceptions.InputError
-        If ``astrometry`` is `False`, or the region is not one of those above.
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from regions import CircleSkyRegion
+    >>> from stellarclass import classify_region, simulate
+    >>> sky = simulate.field(seed=1, n_stars=5)
+    >>> region = CircleSkyRegion(sky.coords[0], radius=10 * u.arcsec)
+    >>> table = classify_region(region, images=sky.images, astrometry=sky.astrometry)
+    >>> table["source_id"][0] == sky.truth["source_id"][0]
+    True
     """
-    from astropy.coordinates import SkyCoord
-    from astropy.table import QTable
-
-    from .skyregions import inside_region, region_circle
-
     classifier = Classifier(
         ensemble,
         label_system=label_system,
@@ -444,77 +389,33 @@ def classify_region(
         device=device,
         batch_size=batch_size,
     )
-    if classifier.astrometry is False:
-        raise InputError("classify_region lists its stars from the astrometric source; astrometry=False leaves it none")
-    center, radius = region_circle(region)
-    found = classifier.astrometry.candidates(
-        np.array([center.ra.deg]), np.array([center.dec.deg]), radius=radius, progress=progress
-    )
-    inside = inside_region(region, SkyCoord(np.asarray(found["ra"]), np.asarray(found["dec"]), unit="deg"))
-    found = found[inside]
-    found.sort("source_id")
-    targets = QTable({name: found[name] for name in ("source_id", "ra", "dec", "ref_epoch", "pmra", "pmdec")})
-    return classifier.classify(targets, coords=("ra", "dec"), progress=progress)
+    return classifier.classify_region(region, progress=progress)
 
 
-def _default_images():
-    from .archives import SDSS
+def _ensemble(ensemble, device):
+    from .nets.ensemble import Ensemble
+    from .nets.weights import load_ensemble
 
-    return SDSS()
-
-
-def _default_astrometry():
-    from .archives import Gaia
-
-    return Gaia()
+    if not isinstance(ensemble, Ensemble):
+        return load_ensemble(conf.ensemble if ensemble is None else ensemble, device=device)
+    if device is not None and not str(ensemble.device).startswith(str(device)):
+        raise InputError(f"the ensemble is on {ensemble.device}; load_ensemble(name, device={device!r}) moves it")
+    return ensemble
 
 
 def _positive(value, name):
-    if not isinstance(value, (int, np.integer)) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
         raise InputError(f"{name} = {value!r} is not a positive whole number")
     return int(value)
 
 
-def _group(keys, wanted):
-    """Rows of each field: dict of FieldKey to index arrays, in the order in which the fields first appear."""
-    rows = np.flatnonzero(wanted)
-    if rows.size == 0:
-        return {}
-    unique, first, inverse = np.unique(keys[rows], axis=0, return_index=True, return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    parts = np.split(rows[order], np.searchsorted(inverse[order], np.arange(1, len(unique))))
-    return {FieldKey(*map(int, unique[k])): parts[k] for k in np.argsort(first)}
-
-
-def _take(targets, rows):
-    return Targets(**{f.name: getattr(targets, f.name)[rows] for f in fields(Targets)})
-
-
-def _match_field(here, rows, candidates, epoch, radius):
-    """Match the targets of one field, ``rows`` of all, whose candidates lie in one run of the sorted table."""
-    if candidates is None or len(candidates) == 0:
-        candidates = _NO_CANDIDATES
-    else:
-        target = np.asarray(candidates["target"], np.int64)
-        start, stop = np.searchsorted(target, rows), np.searchsorted(target, rows, side="right")
-        count = stop - start
-        index = np.repeat(start - np.concatenate([[0], np.cumsum(count)[:-1]]), count) + np.arange(count.sum())
-        candidates = candidates[index]
-        candidates["target"] = np.repeat(np.arange(len(rows)), count)
-    return match(here, candidates, epoch, radius=radius)
-
-
-def _astrometry_of(table, n):
-    """Astrometry of n stars from a table with units, or from the real thing, or from nothing."""
-    if table is None:
-        return Astrometry.empty(n)
-    if len(table) != n:
-        raise ValueError(f"astrometry has {len(table)} rows for {n} stamps")
-    if isinstance(table, Astrometry):
-        return table
-    result = Astrometry.empty(n)
-    for name, unit in _ASTROMETRY_UNITS.items():
-        if name in table.colnames:
-            values = u.Quantity(np.ma.filled(table[name], np.nan) if np.ma.isMaskedArray(table[name]) else table[name])
-            getattr(result, name)[:] = values.to_value(unit)
-    return result
+def _astrometry_of(astrometry, n):
+    """Astrometry of n stars from a table with units, from the real thing, or from nothing."""
+    if astrometry is None:
+        known = Astrometry.empty(n)
+        known.match_count[:] = NO_ID
+        return known
+    known = astrometry if isinstance(astrometry, Astrometry) else Astrometry.from_table(astrometry)
+    if len(known) != n:
+        raise InputError(f"astrometry has {len(known)} rows for {n} stamps; it takes one for each, masked if unknown")
+    return known

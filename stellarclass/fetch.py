@@ -7,29 +7,14 @@ from astropy.table import MaskedColumn, QTable
 from astropy.time import Time
 from astropy.utils.masked import Masked
 
-from . import flags as _flags
-from ._config import conf
-from .astrometry import match, propagate
+from . import lookup
+from .astrometry import UNITS, match, propagate
+from .exceptions import InputError
 from .stamps.base import Stamps
 from .stamps.cutouts import cut_field
 from .targets import NO_ID, parse_targets
 
 __all__ = ["fetch_astrometry", "fetch_stamps"]
-
-_ASTROMETRY_UNITS = {
-    "ra": u.deg,
-    "dec": u.deg,
-    "parallax": u.mas,
-    "parallax_error": u.mas,
-    "pmra": u.mas / u.yr,
-    "pmra_error": u.mas / u.yr,
-    "pmdec": u.mas / u.yr,
-    "pmdec_error": u.mas / u.yr,
-    "ruwe": None,
-    "g_mag": u.mag,
-    "bp_rp": u.mag,
-    "match_separation": u.arcsec,
-}
 
 
 def fetch_stamps(coords, *, images=None, progress=None):
@@ -55,6 +40,11 @@ def fetch_stamps(coords, *, images=None, progress=None):
     stellarclass.exceptions.InputError
         If the targets cannot be understood.
 
+    Warns
+    -----
+    stellarclass.exceptions.StellarclassWarning
+        If an archive failed, with address and reason; the stars concerned are flagged.
+
     Examples
     --------
     Stars of a simulated field; a copy of SDSS's archive (`stellarclass.archives.LocalSAS`) goes the same way:
@@ -65,34 +55,19 @@ def fetch_stamps(coords, *, images=None, progress=None):
     >>> stamps.images.shape
     (3, 5, 64, 64)
     """
-    from .archives.base import FieldKey
-
-    if images is None:
-        from .archives import SDSS
-
-        images = SDSS()
+    images = lookup.image_source(images)
     targets = images.locate(parse_targets(coords), progress=progress)
-    flags = np.array(targets.flags)
-    located = (flags & _flags.FATAL) == 0
-    keys = np.stack([targets.run, targets.rerun, targets.camcol, targets.field], axis=1)
-    wanted = list(dict.fromkeys(FieldKey(*map(int, key)) for key in keys[located]))
     rows, parts = [], []
-    for field in images.fields(wanted, progress=progress):
-        chosen = np.flatnonzero(located & (keys == np.array(field.key)).all(axis=1))
-        if not field.frames:
-            flags[chosen] |= _flags.IMAGE_FAILURE if field.errors else _flags.NO_IMAGE
-            continue
-        epoch = next(iter(field.frames.values())).epoch
-        ra, dec = propagate(
-            *(getattr(targets, name)[chosen] for name in ("ra", "dec", "pmra", "pmdec", "ref_epoch")), epoch
-        )
-        rows.append(chosen)
-        parts.append(cut_field(field, ra, dec))
-    return _in_order(len(targets), flags, rows, parts)
+    for field, here in lookup.open_fields(images, targets, progress=progress):
+        motion = (getattr(targets, name)[here] for name in ("ra", "dec", "pmra", "pmdec", "ref_epoch"))
+        rows.append(here)
+        parts.append(cut_field(field, *propagate(*motion, lookup.field_epoch(field))))
+    return _in_order(targets.flags, rows, parts)
 
 
-def _in_order(n, flags, rows, parts):
+def _in_order(flags, rows, parts):
     """Stamps of all targets in the order of the input, those without pixels empty."""
+    n = len(flags)
     cut = np.concatenate(rows) if rows else np.zeros(0, np.int64)
     without = np.setdiff1d(np.arange(n), cut)
     stamps = Stamps.concatenate([*parts, Stamps.empty(len(without))])[np.argsort(np.concatenate([cut, without]))]
@@ -130,7 +105,7 @@ def fetch_astrometry(coords, *, astrometry=None, radius=None, epoch=None, progre
     stellarclass.exceptions.InputError
         If the targets cannot be understood.
     stellarclass.exceptions.ArchiveError
-        If the archive did not answer for all of them.
+        If the archive did not answer for all of them: ``failed`` are the rows that remain without an answer.
 
     Examples
     --------
@@ -142,19 +117,12 @@ def fetch_astrometry(coords, *, astrometry=None, radius=None, epoch=None, progre
     """
     if epoch is not None and not isinstance(epoch, Time):
         raise TypeError(f"epoch must be an astropy Time, such as Time(2001.7, format='jyear'), not {epoch!r}")
-    if radius is None:
-        radius = conf.match_radius * u.arcsec
-    elif not isinstance(radius, u.Quantity):
-        raise TypeError(f"radius must be an angle with a unit, such as 3 * u.arcsec, not {radius!r}")
-    if astrometry is None:
-        from .archives import Gaia
-
-        astrometry = Gaia()
+    radius = lookup.match_limit(radius)
+    astrometry = lookup.astrometry_source(astrometry)
+    if astrometry is False:
+        raise InputError("astrometry=False leaves nobody to ask; None asks Gaia")
     targets = parse_targets(coords)
-    usable = np.flatnonzero((targets.flags & _flags.FATAL) == 0)
-    candidates = astrometry.candidates(targets.ra[usable], targets.dec[usable], radius=radius, progress=progress)
-    candidates = candidates.copy(copy_data=False)
-    candidates["target"] = usable[np.asarray(candidates["target"])]
+    candidates = lookup.find_candidates(astrometry, targets, radius=radius, progress=progress)
     found = match(targets, candidates, np.nan if epoch is None else epoch.jyear, radius=radius)
     return _as_table(found, targets.flags | found.flags)
 
@@ -162,10 +130,10 @@ def fetch_astrometry(coords, *, astrometry=None, radius=None, epoch=None, progre
 def _as_table(found, flags):
     table = QTable()
     table["source_id"] = MaskedColumn(found.source_id, mask=found.source_id == NO_ID)
-    for name, unit in _ASTROMETRY_UNITS.items():
+    for name, unit in UNITS.items():
         values = getattr(found, name)
         missing = ~np.isfinite(values)
-        if unit is None:
+        if unit == u.dimensionless_unscaled:
             table[name] = MaskedColumn(values, mask=missing)
         else:
             table[name] = Masked(values << unit, mask=missing) if missing.any() else values << unit

@@ -43,7 +43,7 @@ class Bit:
 FLAGS = (
     Bit("bad_coordinate", 0, True, "The position is masked, NaN or not on the sky."),
     Bit("no_image", 1, True, "No field of the image source covers the position."),
-    Bit("image_failure", 2, True, "The frames could not be fetched or read; the log names URL and reason."),
+    Bit("image_failure", 2, True, "The frames could not be fetched or read; a warning names address and reason."),
     Bit("no_usable_band", 3, True, "Fewer than two bands are usable at the star's place."),
     Bit("not_detected", 4, True, "No band shows the star at a signal-to-noise ratio of 3."),
     Bit("missing_band", 5, False, "At least one of the five bands has no frame; the others were used."),

@@ -348,7 +348,8 @@ def build_table(targets, *, astrometry, prediction, flags, inputs_used, radius_s
     failed = (flags & _flags.FATAL) != 0
     # Nobody was asked for a match where there was no epoch to match at, or no archive to ask: 0 would be a lie.
     unasked = _flags.BAD_COORDINATE | _flags.NO_IMAGE | _flags.IMAGE_FAILURE | _flags.ASTROMETRY_FAILURE
-    masks = {"match_count": (np.asarray(astrometry.match_count) == 0) & ((flags & unasked) != 0)}
+    count = np.asarray(astrometry.match_count)
+    masks = {"match_count": (count < 0) | ((count == 0) & ((flags & unasked) != 0))}
 
     table = QTable(meta=order_meta(meta))
     for column in columns(classes):

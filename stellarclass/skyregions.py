@@ -24,7 +24,7 @@ from regions import (
 
 from .exceptions import InputError
 
-__all__ = ["inside_region", "region_circle"]
+__all__ = ["cover_circle", "inside_region", "region_circle"]
 
 _CIRCLES = (CircleSkyRegion, CircleAnnulusSkyRegion)
 _FLAT_SHAPES = (EllipseSkyRegion, EllipseAnnulusSkyRegion, RectangleSkyRegion, RectangleAnnulusSkyRegion)
@@ -88,6 +88,49 @@ def region_circle(region):
     if not radius <= _MAX_RADIUS:
         raise InputError(_too_large(type(region).__name__, radius))
     return center, Angle(radius).to(u.deg)
+
+
+def cover_circle(center, radius, small):
+    """Small circles that together cover a large one.
+
+    Parameters
+    ----------
+    center : `~astropy.coordinates.SkyCoord`
+        Of the large circle, scalar.
+    radius, small : `~astropy.units.Quantity`
+        Angular radius of the large circle, and of each small one.
+
+    Returns
+    -------
+    `~astropy.coordinates.SkyCoord`, shape (N,)
+        Centers of the small circles, ICRS; the center alone if one is enough.
+
+    Examples
+    --------
+    >>> from astropy import units as u
+    >>> from astropy.coordinates import SkyCoord
+    >>> from stellarclass.skyregions import cover_circle
+    >>> len(cover_circle(SkyCoord("10d 20d"), 10 * u.arcmin, 5 * u.arcmin))
+    16
+    """
+    radius, small = (angle.to_value(u.rad) for angle in (radius, small))
+    if radius <= small:
+        return center.reshape(1).icrs
+    # Cells, each inside its small circle, in rows along the parallels of a frame that has the center on its equator.
+    side = 1.4 * small  # a little less than sqrt(2)
+    middle = side * np.arange(-np.ceil(radius / side), np.ceil(radius / side) + 1)
+    middle = middle[np.abs(middle) <= min(radius + small, np.pi / 2 + side)]
+    longitudes, latitudes = [], []
+    for latitude in middle:
+        # On the edge that is nearer to the equator a cell is widest.
+        width = side / np.cos(np.clip(np.abs(latitude) - side / 2, 0, np.pi / 2 - side))
+        half = min(np.pi, (radius + small) / np.cos(np.clip(np.abs(latitude), 0, np.pi / 2 - side)))
+        steps = width * np.arange(-np.ceil(half / width), np.ceil(half / width) + 1)
+        longitudes.append(steps)
+        latitudes.append(np.full(len(steps), np.clip(latitude, -np.pi / 2, np.pi / 2)))
+    frame = center.icrs.skyoffset_frame()
+    grid = SkyCoord(np.concatenate(longitudes) * u.rad, np.concatenate(latitudes) * u.rad, frame=frame).icrs
+    return grid[grid.separation(center).rad <= radius + small]
 
 
 def inside_region(region, coords):

@@ -2,7 +2,7 @@
 """Whatever a user has, as one canonical list of targets: `Targets` and `parse_targets`."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from astropy import units as u
@@ -76,6 +76,10 @@ class Targets:
 
     def __len__(self):
         return len(self.ra)
+
+    def __getitem__(self, item):
+        """Targets of the chosen rows (slice, mask or index array)."""
+        return type(self)(**{f.name: getattr(self, f.name)[item] for f in fields(self)})
 
 
 def parse_targets(targets, *, coords=None):

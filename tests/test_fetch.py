@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
+from astropy.table import Table
 from astropy.time import Time
 
 from stellarclass import fetch_astrometry, fetch_stamps, flags, simulate
-from stellarclass.archives import Field
+from stellarclass.archives import Field, LocalAstrometry
+from stellarclass.astrometry import propagate
+from stellarclass.exceptions import ArchiveError, InputError, StellarclassWarning
 from stellarclass.stamps.base import MASK_MISSING
 
 
@@ -49,11 +52,9 @@ def test_stars_without_pixels_are_empty_rows_with_a_flag(sky, coords):
     assert not (stamps.flags[STARS] & flags.FATAL).any()
 
 
-@pytest.mark.parametrize(
-    ("outcome", "flag"),
-    [({"errors": {"r": "http://x: 503"}}, flags.IMAGE_FAILURE), ({"missing": {"r": "404"}}, flags.NO_IMAGE)],
-)
-def test_a_field_without_frames_is_a_flag(sky, outcome, flag):
+def broken(sky, **outcome):
+    """The field's image source, without a frame."""
+
     class Broken:
         name = "broken"
         locate = staticmethod(sky.images.locate)
@@ -61,8 +62,46 @@ def test_a_field_without_frames_is_a_flag(sky, outcome, flag):
         def fields(self, keys, *, progress=None):
             return (Field(key, **outcome) for key in keys)
 
-    stamps = fetch_stamps(sky.coords, images=Broken())
-    assert (stamps.flags & flag == flag).all()
+    return Broken()
+
+
+def test_a_field_that_fails_is_a_flag_and_a_warning(sky):
+    with pytest.warns(StellarclassWarning, match=r"8 stars without an image: no answer \(http://x/r\)"):
+        stamps = fetch_stamps(sky.coords, images=broken(sky, errors={"r": "no answer (http://x/r)"}))
+    assert (stamps.flags & flags.IMAGE_FAILURE).all()
+
+
+def test_a_field_that_is_not_there_is_a_flag(sky):
+    stamps = fetch_stamps(sky.coords, images=broken(sky, missing={"r": "404"}))
+    assert (stamps.flags & flags.NO_IMAGE).all()
+
+
+def test_an_archive_that_fails_says_which_stars_are_left(sky, coords):
+    class Failing:
+        name = "failing"
+
+        def candidates(self, ra, dec, *, radius, progress=None):
+            found = sky.astrometry.candidates(ra[:4], dec[:4], radius=radius)
+            raise ArchiveError("gone", "http://x/tap", failed=np.arange(4, len(ra)), partial=found)
+
+    with pytest.raises(ArchiveError, match="gone") as caught:
+        fetch_astrometry(coords, astrometry=Failing())
+    assert caught.value.failed.tolist() == [4, 5, 7, 8, 9]  # row 6 is no place: nobody was asked
+    assert set(caught.value.partial["target"]) == {0, 1, 3}
+
+
+def test_a_star_that_has_moved_far_is_found_where_gaia_has_it():
+    """Barnard's star at its position of 1950, 11 arcmin from that of 2016."""
+    barnard = {"source_id": [4472832130942575872], "ra": [269.4485025], "dec": [4.7394200], "ref_epoch": [2016.0]}
+    gaia = LocalAstrometry(Table({**barnard, "pmra": [-801.551], "pmdec": [10362.394], "parallax": [546.98]}))
+    ra, dec = propagate(269.4485025, 4.7394200, -801.551, 10362.394, 2016.0, 1950.0)
+    then = SkyCoord(
+        ra * u.deg, dec * u.deg, pm_ra_cosdec=-801.551 * u.mas / u.yr, pm_dec=10362.394 * u.mas / u.yr,
+        obstime=Time(1950, format="jyear"),
+    )  # fmt: skip
+    found = fetch_astrometry(then, astrometry=gaia)
+    assert found["source_id"].tolist() == barnard["source_id"]
+    assert found["match_separation"][0] < 0.1 * u.arcsec  # its proper motion has turned a little meanwhile
 
 
 def test_each_field_is_asked_for_once(sky):
@@ -113,6 +152,8 @@ def test_positions_are_those_of_the_epoch(sky):
 def test_bare_numbers_are_refused(sky):
     with pytest.raises(TypeError, match=r"radius must be an angle with a unit"):
         fetch_astrometry(sky.coords, astrometry=sky.astrometry, radius=3)
+    with pytest.raises(u.UnitsError):
+        fetch_astrometry(sky.coords, astrometry=sky.astrometry, radius=3 * u.s)
     with pytest.raises(TypeError, match=r"epoch must be an astropy Time"):
         fetch_astrometry(sky.coords, astrometry=sky.astrometry, epoch=2001.7)
     with pytest.raises(TypeError):
@@ -123,3 +164,12 @@ def test_a_radius_too_small_finds_nobody(sky):
     shifted = sky.coords.directional_offset_by(0 * u.deg, 1 * u.arcsec)
     assert fetch_astrometry(shifted, astrometry=sky.astrometry, radius=0.5 * u.arcsec)["source_id"].mask.all()
     assert not fetch_astrometry(shifted, astrometry=sky.astrometry, radius=2 * u.arcsec)["source_id"].mask.any()
+
+
+def test_what_is_no_source_is_refused(sky):
+    with pytest.raises(TypeError, match=r"as LocalSAS\(folder\) has; str has not"):
+        fetch_stamps(sky.coords, images="sas")
+    with pytest.raises(TypeError, match=r"as LocalAstrometry\(table\) has; QTable has not"):
+        fetch_astrometry(sky.coords, astrometry=sky.gaia)
+    with pytest.raises(InputError, match="nobody to ask"):
+        fetch_astrometry(sky.coords, astrometry=False)

@@ -69,5 +69,5 @@ def _settle(key, bands):
             field.errors[band] = str(err)
             if not isinstance(err, ArchiveError):  # a full disk, a folder without permission: ours, not the archive's
                 field.errors[band] = f"{type(err).__name__}: {err}"
-            log.warning("field %s, band %s: %s", key, band, field.errors[band])
+            log.info("field %s, band %s: %s", key, band, field.errors[band])  # who uses the field warns
     return field
