@@ -241,7 +241,7 @@ def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
     for _, chosen, style in _by_class(table):
         x, y, yerr = (values[chosen & shown] for values in (reference, radius, error))
         # An error bar that reaches below zero has no place on a logarithmic axis: it ends just above.
-        ax.errorbar(x, y, yerr=[np.minimum(yerr, 0.98 * y), yerr], fmt="none", ecolor=style["color"], alpha=0.3)
+        ax.vlines(x, np.maximum(y - yerr, 0.02 * y), y + yerr, color=style["color"], alpha=0.3)
         for part, faces in ((chosen & useful, style["color"]), (chosen & shown & ~useful, "white")):
             edges = "white" if faces != "white" else style["color"]
             ax.scatter(
