@@ -4,7 +4,7 @@
 import json
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,7 @@ import safetensors.torch
 import torch
 from torch.nn import functional as F
 
-__all__ = ["TrainingConfig", "physical_loss", "train_network"]
-
+__all__ = ["TrainingConfig", "evaluate_loss", "physical_loss", "train_network"]
 
 _LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "sdss": 1.0, "pecaut_mamajek": 0.5}
 
@@ -25,7 +24,9 @@ class TrainingConfig:
     Attributes
     ----------
     epochs : int
+        Passes over the training set.
     batch_size : int
+        Stars a step; those left over at the end of an epoch wait for the next one's order.
     learning_rate : float
         Peak of a one-cycle schedule: linear rise over the first tenth, cosine to a hundredth.
     weight_decay : float
@@ -51,9 +52,11 @@ def physical_loss(outputs, batch):
     Returns
     -------
     Tensor, shape ()
-        Mean over the stars.
+        Weighted sum of the parts.
     dict of str to float
-        Its parts.
+        The parts, each a mean over the stars: ``color`` and ``bp_rp`` (Gaussian negative log-likelihood without the
+        constant), ``teff`` (smooth L1 of 50 log10 T), ``radius`` (Eq. 2 of Deng et al. 2024, in dex), and the cross
+        entropy of each label system that both sides know.
     """
     # A color error is the simulated truth's, never below 5 mmag: the floor keeps bright stars from ruling the sum.
     variance = outputs["colors_logvar"].exp() + 2.5e-5
@@ -83,21 +86,35 @@ def train_network(network, data, validation, config, *, seed, folder, device="cp
     network : torch.nn.Module
         Trained in place. If it has ``set_scaling``, it is given the training features first.
     data, validation : dict of str to ndarray
-        Inputs and targets (``target_*``).
+        Inputs and targets (``target_*``), of N stars; only float arrays.
     config : TrainingConfig
+        Epochs, batch and rate.
     seed : int
         Order of the stars.
     folder : path-like
-        Holds ``checkpoint.safetensors`` and ``state.json`` while training, ``log.jsonl`` for good.
+        Holds the last epoch's ``checkpoint-<epoch>.safetensors`` and ``state.json``, and ``log.jsonl``.
     device : str
+        Where to compute.
     log : callable
         Called with a line per epoch.
 
     Returns
     -------
-    dict
-        Validation losses of the last epoch.
+    dict of str to float
+        Validation losses after the last epoch, by part.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer stars than a batch needs, or the folder holds a run with another configuration or seed.
+
+    Notes
+    -----
+    Each epoch's order follows from the seed and its number alone: training that was interrupted and resumed ends, on
+    one machine's CPU, with the very same weights.
     """
+    if len(data["features"]) < config.batch_size:
+        raise ValueError(f"{len(data['features'])} stars do not fill a batch of {config.batch_size}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     device = torch.device(device)
@@ -114,11 +131,12 @@ def train_network(network, data, validation, config, *, seed, folder, device="cp
             return (step + 1) / rise
         return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
 
-    start = _resume(folder, network, optimizer)
+    run = {"seed": seed, "stars": n, **asdict(config)}
+    start = _resume(folder, network, optimizer, run)
     step = start * (n // config.batch_size)
     # Images stay float16 in memory and become float32 batch by batch.
     tensors = {k: torch.from_numpy(v).to(device) for k, v in data.items()}
-    parts = {}
+    parts = evaluate_loss(network, validation, device) if start == config.epochs else {}
     for epoch in range(start, config.epochs):
         began = time.perf_counter()
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n)).to(device)
@@ -141,14 +159,29 @@ def train_network(network, data, validation, config, *, seed, folder, device="cp
         line = {k: round(v, 5) if isinstance(v, float) else v for k, v in line.items()}
         with (folder / "log.jsonl").open("a") as stream:
             stream.write(json.dumps(line) + "\n")
-        _checkpoint(folder, network, optimizer, epoch + 1)
+        _checkpoint(folder, network, optimizer, epoch + 1, run)
         log(f"epoch {epoch + 1}/{config.epochs} {line} {time.perf_counter() - began:.0f} s")
     network.eval()
     return parts
 
 
 def evaluate_loss(network, data, device="cpu"):
-    """Mean losses of a network on a data set, by part."""
+    """Mean losses of a network on a data set.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Left in evaluation mode.
+    data : dict of str to ndarray
+        Inputs and targets, as for `train_network`.
+    device : str or torch.device
+        Where the network is.
+
+    Returns
+    -------
+    dict of str to float
+        The parts of `physical_loss`.
+    """
     network.eval()
     sums, n = {}, len(data["features"])
     with torch.inference_mode():
@@ -160,7 +193,7 @@ def evaluate_loss(network, data, device="cpu"):
     return sums
 
 
-def _checkpoint(folder, network, optimizer, epoch):
+def _checkpoint(folder, network, optimizer, epoch, run):
     """Write weights and optimizer state; the small JSON last, so that a half-written checkpoint is never resumed."""
     tensors = {f"network.{k}": v.contiguous() for k, v in network.state_dict().items()}
     for k, state in optimizer.state_dict()["state"].items():
@@ -169,18 +202,20 @@ def _checkpoint(folder, network, optimizer, epoch):
     file = f"checkpoint-{epoch}.safetensors"
     safetensors.torch.save_file(tensors, folder / file)
     part = folder / "state.json.part"
-    part.write_text(json.dumps({"epoch": epoch, "file": file}))
+    part.write_text(json.dumps({"epoch": epoch, "file": file, "run": run}))
     part.replace(folder / "state.json")
     for old in folder.glob("checkpoint-*.safetensors"):
         if old.name != file:
             old.unlink()
 
 
-def _resume(folder, network, optimizer):
+def _resume(folder, network, optimizer, run):
     """Load the last checkpoint, if there is one; the number of epochs done."""
     if not (folder / "state.json").is_file():
         return 0
     state = json.loads((folder / "state.json").read_text())
+    if state.get("run", run) != run:
+        raise ValueError(f"{folder} holds a run with {state['run']}, not {run}; remove it or name another folder")
     tensors = safetensors.torch.load_file(folder / state["file"])
     network.load_state_dict({k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")})
     moments = {}

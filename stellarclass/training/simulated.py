@@ -40,13 +40,23 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     dict of str to ndarray, first axis N
         The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) and ``target_bp_rp``
         (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_<label system>`` (N, 5) probabilities.
+
+    Raises
+    ------
+    ValueError
+        If ``n`` or ``processes`` is not positive, or the recipe is unknown.
+
+    Notes
+    -----
+    Among the stars a known share has no parallax, no proper motion, one or two bands missing or no PSF, so that the
+    networks learn to answer without.
     """
+    if n < 1 or processes < 1:
+        raise ValueError(f"{n} stars by {processes} processes: at least one of each is needed")
     seeds = np.random.SeedSequence(seed).spawn(-(-n // _BLOCK))
     jobs = [(s, recipe) for s in seeds]
-    blocks = []
     if processes == 1:
-        results = map(_make_block, jobs)
-        blocks = _collect(results, progress)
+        blocks = _collect(map(_make_block, jobs), progress)
     else:
         with ProcessPoolExecutor(processes) as pool:
             blocks = _collect(pool.map(_make_block, jobs), progress)
@@ -63,6 +73,7 @@ def _collect(results, progress):
 
 
 def _make_block(job):
+    """The next thousand stars: (seed, recipe) to inputs and targets."""
     seed, recipe = job
     rng = np.random.default_rng(seed)
     stars = draw_stars(_BLOCK, seed=rng)
