@@ -1,41 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """`CompactNet`: the default ensemble's member. What is physical first, a small label map per system on top."""
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["CompactConfig", "CompactNet"]
-
-
-@dataclass
-class CompactConfig:
-    """Sizes of a `CompactNet`.
-
-    Attributes
-    ----------
-    features : int
-        Columns of the input ``features``.
-    size : int
-        Side of the input ``residual``.
-    width : int
-        Hidden units of the dense trunk.
-    channels : int
-        Channels of the first convolution; the second has twice as many.
-    classes : int
-        Classes of every label system.
-    bp_rp_edges : tuple of float
-        Gaia BP-RP at which the classes of the label system ``pecaut_mamajek`` meet, one fewer than classes.
-    """
-
-    features: int = 46
-    size: int = 16
-    width: int = 128
-    channels: int = 12
-    classes: int = 5
-    bp_rp_edges: tuple = (0.352, 0.7755, 0.9665, 1.815)
+__all__ = ["CompactNet"]
 
 
 class CompactNet(nn.Module):
@@ -43,8 +13,23 @@ class CompactNet(nn.Module):
 
     Parameters
     ----------
-    **sizes
-        Fields of ``CompactConfig``.
+    features : int
+        Columns of the input ``features``.
+    size : int
+        Side of the input ``residual`` in pixels.
+    width : int
+        Hidden units of the dense trunk.
+    channels : int
+        Channels of the first convolution; the second has twice as many.
+    classes : int
+        Classes of every label system.
+    bp_rp_edges : sequence of float
+        Gaia BP-RP at which the classes of the label system ``pecaut_mamajek`` meet, one fewer than classes.
+
+    Raises
+    ------
+    ValueError
+        If the edges do not ascend or do not fit the number of classes.
 
     Notes
     -----
@@ -65,20 +50,30 @@ class CompactNet(nn.Module):
         A learned map from the physical outputs alone.
     """
 
-    def __init__(self, **sizes):
+    def __init__(
+        self,
+        *,
+        features=46,
+        size=16,
+        width=128,
+        channels=12,
+        classes=5,
+        bp_rp_edges=(0.352, 0.7755, 0.9665, 1.815),
+    ):
         super().__init__()
-        self.config = c = CompactConfig(**sizes)
-        self.register_buffer("center", torch.zeros(c.features))
-        self.register_buffer("scale", torch.ones(c.features))
-        self.conv1 = nn.Conv2d(5, c.channels, 3, stride=2, padding=1)
-        self.conv2 = nn.Conv2d(c.channels, 2 * c.channels, 3, stride=2, padding=1)
-        pixels = ((c.size + 3) // 4) ** 2
-        self.pixels = nn.Linear(2 * c.channels * pixels, 32)
-        self.trunk1 = nn.Linear(c.features + 32, c.width)
-        self.trunk2 = nn.Linear(c.width, c.width)
-        self.trunk3 = nn.Linear(c.width, c.width)
-        self.physical = nn.Linear(c.width, 4 + 4 + 2 + 1 + 2)
-        self.sdss_map = nn.Sequential(nn.Linear(13, 64), nn.SiLU(), nn.Linear(64, c.classes))
+        self.bp_rp_edges = tuple(bp_rp_edges)
+        if len(self.bp_rp_edges) != classes - 1 or list(self.bp_rp_edges) != sorted(set(self.bp_rp_edges)):
+            raise ValueError(f"{classes} classes need {classes - 1} ascending edges of BP-RP, not {bp_rp_edges}")
+        self.register_buffer("center", torch.zeros(features))
+        self.register_buffer("scale", torch.ones(features))
+        self.conv1 = nn.Conv2d(5, channels, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(channels, 2 * channels, 3, stride=2, padding=1)
+        self.pixels = nn.Linear(2 * channels * ((size + 3) // 4) ** 2, 32)
+        self.trunk1 = nn.Linear(features + 32, width)
+        self.trunk2 = nn.Linear(width, width)
+        self.trunk3 = nn.Linear(width, width)
+        self.physical = nn.Linear(width, 4 + 4 + 2 + 1 + 2)
+        self.sdss_map = nn.Sequential(nn.Linear(13, 64), nn.SiLU(), nn.Linear(64, classes))
         # Start from the first guesses: colors as measured, radius as its base.
         nn.init.zeros_(self.physical.weight)
         nn.init.zeros_(self.physical.bias)
@@ -124,7 +119,7 @@ class CompactNet(nn.Module):
 
     def _classes_of_color(self, mean, logvar):
         """Logarithm of the probability of each class for a Gaussian BP-RP: (B,), (B,) to (B, C)."""
-        edges = mean.new_tensor(self.config.bp_rp_edges)
+        edges = mean.new_tensor(self.bp_rp_edges)
         below = torch.special.ndtr((edges - mean[:, None]) * torch.exp(-0.5 * logvar)[:, None])  # (B, C - 1)
         below = F.pad(F.pad(below, (0, 1), value=1.0), (1, 0), value=0.0)  # (B, C + 1)
         return (below[:, 1:] - below[:, :-1]).clamp_min(1e-6).log()

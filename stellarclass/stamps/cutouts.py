@@ -91,8 +91,8 @@ def cut_field(field, ra, dec, *, psf=None):
     ra, dec : ndarray, shape (N,), float64
         ICRS positions in degrees **at the epoch of the field**; NaN gives an empty stamp.
     psf : ndarray, shape (5, 6), optional
-        PSF of each band, as `field_psf` measures it on the frames' own stars (the default). NaN: that of the nearest
-        band, scaled, or of typical seeing.
+        PSF of each band, as `field_psf` measures it on the frames' own stars (the default). A band that is NaN gets
+        that of the nearest band, scaled; if all are, the stamps' PSF is NaN, too.
 
     Returns
     -------
@@ -104,10 +104,9 @@ def cut_field(field, ra, dec, *, psf=None):
     stamps = Stamps.empty(n)
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     known = np.isfinite(ra) & np.isfinite(dec)
-    measured = field_psf(field) if psf is None else np.asarray(psf, np.float32)
-    if not np.isfinite(measured).all():
-        stamps.flags[:] |= flags.UNKNOWN_PSF if np.isnan(measured).all() else 0
-        measured = _fill_psfs(measured)
+    measured = _fill_psfs(field_psf(field) if psf is None else np.asarray(psf, np.float32))
+    unknown = np.isnan(measured).any()
+    stamps.flags[:] |= flags.UNKNOWN_PSF if unknown else 0
     for k, band in enumerate(BANDS):
         frame = field.frames.get(band)
         if frame is None or not known.any():
@@ -122,7 +121,7 @@ def cut_field(field, ra, dec, *, psf=None):
         per_count = frame.nanomaggies_per_count
         column = np.round(x[inside]).astype(int).clip(0, len(per_count) - 1)
         sky = np.full(rows.size, float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0)
-        _mask_saturation(images, masks, offsets, per_count[column], sky, measured[k])
+        _mask_saturation(images, masks, offsets, per_count[column], sky, TYPICAL_PSF[k] if unknown else measured[k])
         stamps.images[rows, k], stamps.masks[rows, k], stamps.offsets[rows, k] = images, masks, offsets
         stamps.sky_sigma[rows, k] = sky_sigma(frame.data)
         stamps.flux_per_electron[rows, k] = per_count[column] / gain(field.key.run, field.key.camcol)[k]
@@ -162,10 +161,10 @@ def field_psf(field):
 
 
 def _fill_psfs(psf):
-    """Unmeasured bands follow the nearest measured one, scaled as typical seeing scales between them."""
+    """Unmeasured bands follow the nearest measured one, scaled as typical seeing scales; all are NaN if none is."""
     known = np.flatnonzero(np.isfinite(psf).all(1))
     if known.size == 0:
-        return TYPICAL_PSF.copy()
+        return np.full_like(psf, np.nan)
     filled = psf.copy()
     for k in np.flatnonzero(~np.isfinite(psf).all(1)):
         nearest = known[np.argmin(np.abs(known - k))]

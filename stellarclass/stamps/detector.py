@@ -42,13 +42,18 @@ def gain(run, camcol):
     ndarray, shape (5,)
         Electrons per count in u g r i z.
 
+    Raises
+    ------
+    ValueError
+        If there is no such camera column.
+
     Examples
     --------
     >>> from stellarclass.stamps.detector import gain
     >>> print(gain(2583, 2)[2])
     4.6
     """
-    values = _GAIN[camcol - 1].copy()
+    values = _row(_GAIN, camcol)
     if camcol == 2 and run < 1100:
         values[0] = 1.595
     return values
@@ -68,10 +73,27 @@ def dark_variance(run, camcol):
     -------
     ndarray, shape (5,)
         Counts squared in u g r i z.
+
+    Raises
+    ------
+    ValueError
+        If there is no such camera column.
+
+    Examples
+    --------
+    >>> from stellarclass.stamps.detector import dark_variance
+    >>> print(dark_variance(2583, 2)[2])
+    1.0
     """
-    values = _DARK_VARIANCE[camcol - 1].copy()
+    values = _row(_DARK_VARIANCE, camcol)
     if run < 1500:
         early = {2: {3: 5.76}, 4: {3: 6.25, 4: 9.61}, 5: {4: 1.8225}}
         for band, value in early.get(camcol, {}).items():
             values[band] = value
     return values
+
+
+def _row(table, camcol):
+    if not 1 <= camcol <= 6:
+        raise ValueError(f"camcol = {camcol}: SDSS's camera has columns 1 to 6")
+    return table[camcol - 1].copy()

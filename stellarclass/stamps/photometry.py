@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Fluxes of the star in each stamp: through its PSF and through apertures, corrected to SDSS's total flux."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -123,7 +123,7 @@ def measure(stamps):
     else:
         parts = [_measure_chunk(stamps[k : k + _CHUNK]) for k in range(0, n, _CHUNK)]
     return Photometry(
-        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in Photometry.__annotations__}
+        **{name: np.concatenate([getattr(p, name) for p in parts]) for name in (f.name for f in fields(Photometry))}
     )
 
 

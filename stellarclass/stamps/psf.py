@@ -41,7 +41,7 @@ def profile(psf, r2):
     Parameters
     ----------
     psf : ndarray, shape (..., 6)
-        sigma1, sigma2, b, p0, beta, sigmap; lengths in pixels.
+        sigma1, sigma2, b, p0, beta, sigmap; lengths in pixels, beta above 2.
     r2 : ndarray, shape (..., ny, nx)
         Squared distance from the star in pixels squared; leading axes as those of ``psf``.
 
@@ -105,7 +105,13 @@ def fwhm(psf):
     Returns
     -------
     ndarray, shape (...)
-        In pixels, to 0.1 %.
+        In pixels, to 0.001 pixel; at most 40.
+
+    Examples
+    --------
+    >>> from stellarclass.stamps.psf import TYPICAL_PSF, fwhm
+    >>> print((0.396 * fwhm(TYPICAL_PSF[2])).round(1))  # arcsec
+    1.3
     """
     psf = np.asarray(psf, float)
     low, high = np.zeros(psf.shape[:-1]), np.full(psf.shape[:-1], 20.0)

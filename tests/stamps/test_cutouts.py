@@ -135,6 +135,19 @@ def test_sky_sigma_is_blank_sky_even_in_a_crowd():
     assert sky_sigma(np.full((20, 20), np.nan)) == 0
 
 
+def test_a_psf_that_nobody_measured_stays_unknown(sky, psf):
+    ra, dec = _at(sky, 500.0, 700.0)
+    nothing = cut_field(sky.contents, ra, dec, psf=np.full((5, 6), np.nan))
+    assert nothing.flags[0] & flags.UNKNOWN_PSF
+    assert np.isnan(nothing.psf).all()
+    # One band without: its neighbor's, as much wider as seeing is in that band.
+    partly = psf.copy()
+    partly[0] = np.nan
+    stamps = cut_field(sky.contents, ra, dec, psf=partly)
+    assert stamps.flags[0] == 0
+    assert stamps.psf[0, 0, 0] > stamps.psf[0, 1, 0] == psf[1, 0]
+
+
 def test_a_field_without_a_frame_says_so():
     nothing = Field(next(iter(simulate.field(seed=1, n_stars=1).images.contents)), errors={"r": "boom"})
     stamps = cut_field(nothing, np.array([1.0]), np.array([1.0]))
