@@ -111,7 +111,7 @@ def cover_circle(center, radius, small):
     >>> from astropy.coordinates import SkyCoord
     >>> from stellarclass.skyregions import cover_circle
     >>> len(cover_circle(SkyCoord("10d 20d"), 10 * u.arcmin, 5 * u.arcmin))
-    16
+    13
     """
     radius, small = (angle.to_value(u.rad) for angle in (radius, small))
     if radius <= small:

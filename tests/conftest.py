@@ -56,3 +56,11 @@ def own_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     with conf.set_temp("cache_dir", str(folder)):
         yield folder
+
+
+@pytest.fixture(scope="session")
+def default_ensemble():
+    """The ensemble that comes with the package, loaded once for all tests that only ask it."""
+    from stellarclass import conf, load_ensemble
+
+    return load_ensemble(conf.ensemble)
