@@ -98,6 +98,7 @@ def test_the_compact_network_travels_too(ensemble, tmp_path):
     inputs = {
         "features": np.random.default_rng(0).normal(0, 1e5, (5, 7)),
         "residual": np.zeros((5, 5, 8, 8)),
+        "bp_rp_base": np.zeros(5),
         "radius_base": np.zeros(5),
     }
     for system in loaded.label_systems:
