@@ -8,6 +8,7 @@ Every error names the value at fault, the limit it broke and the way out::
     │   └── AmbiguousColumnsError          several columns could hold the positions
     ├── ArchiveError (OSError)             an archive failed: ``url`` and ``reason``
     │   ├── ArchiveTimeoutError            no answer within the time budget
+    │   ├── ArchiveUnreachableError        no connection: nobody there, or no such address
     │   ├── NotInArchiveError              the archive says that it has no such thing
     │   ├── BadAnswerError                 an answer that is not what was asked for (HTML, truncated, not FITS)
     │   └── TruncatedAnswerError           the archive cut the answer at a row limit
@@ -23,6 +24,7 @@ __all__ = [
     "AmbiguousColumnsError",
     "ArchiveError",
     "ArchiveTimeoutError",
+    "ArchiveUnreachableError",
     "BadAnswerError",
     "EnsembleError",
     "InputError",
@@ -73,6 +75,10 @@ class ArchiveError(StellarclassError, OSError):
 
 class ArchiveTimeoutError(ArchiveError):
     """No answer within the time budget."""
+
+
+class ArchiveUnreachableError(ArchiveError):
+    """There is no connection to the archive: nobody answers at its address, or there is no such address."""
 
 
 class NotInArchiveError(ArchiveError):

@@ -4,10 +4,12 @@
 The layout is SDSS's own, so that a cache can be read with `LocalSAS` like any other copy of the archive.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from astropy.config import get_cache_dir
@@ -21,12 +23,16 @@ __all__ = ["FrameCache"]
 
 log = logging.getLogger(__name__)
 
+_STALE = 86_400.0
+"""Seconds since its last byte after which an unfinished file is nobody's: longer than any time budget."""
+
 
 class FrameCache:
     """Frames of one archive on disk.
 
     Any number of threads and processes may share one folder: files appear by an atomic rename, under names that are
-    made of checked integers only.
+    made of checked integers only. What processes that were killed have left unfinished is removed a day later, by
+    whoever opens the cache next.
 
     Parameters
     ----------
@@ -43,6 +49,18 @@ class FrameCache:
         folder = Path(folder or conf.cache_dir or Path(get_cache_dir()) / "stellarclass").expanduser()
         mark = hashlib.sha256(archive.rstrip("/").encode()).hexdigest()[:12]
         self.folder = folder / "frames" / mark / f"dr{int(data_release)}"
+        # Beside the frames, so that the rename stays within one file system and therefore is atomic.
+        self._unfinished = self.folder / "unfinished"
+        self._sweep()
+
+    def _sweep(self):
+        """Remove what was never finished. Tidying only: whatever stands in the way stays there."""
+        with contextlib.suppress(OSError), os.scandir(self._unfinished) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                    if age > _STALE and entry.name.endswith(".part") and entry.is_file(follow_symlinks=False):
+                        os.unlink(entry.path)
 
     def path(self, key, band):
         """Where a frame is, or will be.
@@ -115,9 +133,9 @@ class FrameCache:
         """
         path = self.path(key, band)
         path.parent.mkdir(parents=True, exist_ok=True)
-        # In the same folder, so that the rename stays within one file system and therefore is atomic. The ending keeps
-        # the file out of everyone's sight, should this process be killed.
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", suffix=".part", dir=path.parent)
+        self._unfinished.mkdir(exist_ok=True)
+        # The ending keeps the file out of everyone's sight, should this process be killed.
+        handle, temporary = tempfile.mkstemp(prefix=f"{path.name}-", suffix=".part", dir=self._unfinished)
         try:
             with os.fdopen(handle, "wb") as file:
                 for piece in pieces:

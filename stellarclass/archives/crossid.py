@@ -18,6 +18,7 @@ from astropy.coordinates import SkyCoord
 from ..exceptions import BadAnswerError
 from .base import BANDS
 from .objid import valid_field
+from .transport import page_title
 
 __all__ = ["CROSSID_RADIUS", "CrossMatch", "cross_identify"]
 
@@ -55,7 +56,7 @@ class CrossMatch:
     psfmag: np.ndarray
 
 
-def cross_identify(ra, dec, *, base_url, data_release, transport):
+def cross_identify(ra, dec, *, base_url, data_release, fetch):
     """Ask SkyServer for the nearest primary object of each position, in one request.
 
     Parameters
@@ -66,8 +67,8 @@ def cross_identify(ra, dec, *, base_url, data_release, transport):
         Address of SkyServer.
     data_release : int
         SDSS data release.
-    transport : Transport
-        Carries the request.
+    fetch : callable
+        `Transport.fetch`, which carries the request.
 
     Returns
     -------
@@ -80,7 +81,7 @@ def cross_identify(ra, dec, *, base_url, data_release, transport):
     """
     from astroquery.sdss import conf as astroquery_conf
 
-    client = _client(transport)
+    client = _client(fetch)
     # astroquery takes the address from its own configuration only, which all threads share.
     with _BASE_URL_LOCK, astroquery_conf.set_temp("skyserver_baseurl", base_url.rstrip("/")), warnings.catch_warnings():
         # The list of valid columns is of no use here: the columns are given.
@@ -90,7 +91,6 @@ def cross_identify(ra, dec, *, base_url, data_release, transport):
                 SkyCoord(ra, dec, unit="deg", frame="icrs"),
                 radius=CROSSID_RADIUS,
                 photoobj_fields=list(_FIELDS),
-                timeout=transport.timeout,
                 data_release=data_release,
                 cache=False,
             )
@@ -112,7 +112,7 @@ class _Answer:
         return json.loads(self.text)
 
 
-def _client(transport):
+def _client(fetch):
     from astroquery.sdss import SDSSClass
 
     class Client(SDSSClass):
@@ -124,14 +124,15 @@ def _client(transport):
             self.last_url = url
 
             def read(pieces):
-                text = b"".join(pieces).decode("utf-8", "replace")
+                body = b"".join(pieces)
+                text = body.decode("utf-8", "replace")
                 if text.lstrip()[:1] == "<":
-                    raise BadAnswerError("SkyServer sent an HTML page instead of a table", url)
+                    raise BadAnswerError(f"SkyServer sent {page_title(body) or 'markup'} instead of a table", url)
                 if "error_message" in text:
                     raise BadAnswerError(f"SkyServer reports an error: {_short(text)}", url)
                 return _Answer(text)
 
-            return transport.fetch(url, read, limit=_MAX_ANSWER, method=method, params=params, data=data, files=files)
+            return fetch(url, read, limit=_MAX_ANSWER, method=method, params=params, data=data, files=files)
 
     return Client()
 

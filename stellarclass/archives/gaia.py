@@ -3,19 +3,21 @@
 
 import io
 import re
-import time
+from functools import partial
 
 import numpy as np
 import pyvo
+from astropy.io import votable
 from astropy.table import Table, vstack
-from pyvo.utils.http import USER_AGENT
 
 from .._config import conf
 from .._progress import progress_bar
-from ..exceptions import ArchiveError, ArchiveTimeoutError, BadAnswerError, InputError, TruncatedAnswerError
+from ..exceptions import ArchiveError, BadAnswerError, InputError, TruncatedAnswerError
 from ._candidates import COLUMNS, FAST, FASTEST, candidate_table, search_reach
-from ._session import BoundedSession
+from ._chunks import ask_in_chunks
+from ._options import patience, whole
 from ._zeropoint import check_zero_point, correct_parallax, zero_point_columns
+from .transport import Transport, page_title
 
 __all__ = ["Gaia"]
 
@@ -38,14 +40,6 @@ MAX_ROWS = 200_000
 MAX_BYTES = 256_000_000
 """Largest answer accepted per chunk: `MAX_ROWS` with every tag of a verbose VOTable."""
 
-BACKOFF = 1.0
-"""Seconds before the first retry; doubled each time."""
-
-TRANSIENT_STATUS = {408, 425, 429, 500, 502, 503, 504}
-
-GIVE_UP = 2
-"""Chunks in a row without an answer after which the archive is taken to be down."""
-
 
 class Gaia:
     """Gaia's source table behind a TAP service.
@@ -60,10 +54,10 @@ class Gaia:
         Table on that service, with Gaia's column names; ``conf.gaia_table``.
     chunk : int, optional
         Positions per query; ``conf.gaia_chunk``.
-    timeout : float, optional
-        Seconds without a byte after which a request is given up; ``conf.timeout``.
-    time_budget : float, optional
-        Seconds that one chunk may take, retries included; ``conf.time_budget``.
+    timeout : `~astropy.units.Quantity`, optional
+        Time without a byte after which a request is given up; ``conf.timeout``, which is in seconds.
+    time_budget : `~astropy.units.Quantity`, optional
+        Time that one chunk may take, retries included; ``conf.time_budget``, which is in seconds.
     retries : int, optional
         Times that a request is repeated after a time-out, a broken transfer or a server's error; ``conf.retries``.
     zero_point : {"none", "global", "lindegren"}, optional
@@ -74,26 +68,29 @@ class Gaia:
     Raises
     ------
     stellarclass.exceptions.InputError
-        If ``zero_point`` is unknown or its package is missing, or ``table`` is not the name of a table.
+        If ``zero_point`` is unknown or its package is missing, ``table`` is not the name of a table, or another
+        option is out of range.
+    `~astropy.units.UnitsError`
+        If ``timeout`` or ``time_budget`` is not a time with a unit.
 
     Examples
     --------
-    >>> from stellarclass.archives.gaia import Gaia
-    >>> gaia = Gaia(zero_point="global")
+    >>> from astropy import units as u
+    >>> from stellarclass.archives import Gaia
+    >>> gaia = Gaia(zero_point="global", timeout=2 * u.min)
     >>> gaia.name
     'Gaia DR3 (parallax zero point: global)'
+    >>> gaia
+    <Gaia gaiadr3.gaia_source at https://gea.esac.esa.int/tap-server/tap>
     """
 
     def __init__(
         self, *, url=None, table=None, chunk=None, timeout=None, time_budget=None, retries=None, zero_point="none"
     ):
-        self._url, self._table, self._chunk = url, table, chunk
-        self._timeout, self._time_budget, self._retries = timeout, time_budget, retries
+        self._url, self._table = url, None if table is None else _checked_table(table)
+        self._chunk = whole("chunk", chunk, least=1)
+        self._patience = patience(timeout, time_budget, retries)
         self.zero_point = check_zero_point(zero_point)
-        if table is not None:
-            _checked_table(table)
-        if chunk is not None and chunk < 1:
-            raise InputError(f"chunk must be at least 1, not {chunk}")
 
     @property
     def url(self):
@@ -113,7 +110,8 @@ class Gaia:
         return name if self.zero_point == "none" else f"{name} (parallax zero point: {self.zero_point})"
 
     def __repr__(self):
-        return f"<Gaia {self.table!r} at {self.url}>"
+        """Table and address that are asked now: the configuration's, where they were not given."""
+        return f"<Gaia {conf.gaia_table if self._table is None else self._table} at {self.url}>"
 
     def adql(self, *, radius):
         """The query that `candidates` sends.
@@ -140,7 +138,8 @@ class Gaia:
     def candidates(self, ra, dec, *, radius, progress=None):
         """Every source that may lie within ``radius`` of a position at any epoch from 1998 to 2030.
 
-        Positions go up in chunks; a chunk whose answer overflows is halved until it fits.
+        Positions go up in chunks. A chunk whose answer overflows is halved until it fits, one that fails otherwise
+        as long as the halves are answered.
 
         Parameters
         ----------
@@ -164,98 +163,48 @@ class Gaia:
             a row without any answer the rest counts as failed.
         """
         ra, dec = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
-        query = self.adql(radius=radius)
-        chunk = conf.gaia_chunk if self._chunk is None else self._chunk
-        starts = range(0, len(ra), chunk)
-        answers, failed, errors, silent = [], [], [], 0
+        query, transport = self.adql(radius=radius), Transport(**self._patience)
+
+        def ask(index, **limits):
+            return self._ask(query, index, ra[index], dec[index], partial(transport.fetch, **limits))
+
         with progress_bar(len(ra), enabled=progress, desc=self.name, unit="star") as bar:
-            for start in starts:
-                index = np.arange(start, min(start + chunk, len(ra)))
-                got, lost, problems = self._chunk_candidates(query, index, ra, dec)
-                answers += got
-                failed += lost
-                errors += problems
-                silent = silent + 1 if problems and not got else 0
-                bar.update(len(index))
-                if silent == GIVE_UP:
-                    failed.append(np.arange(start + len(index), len(ra)))
-                    break
-        empty = candidate_table([], {name: [] for name in COLUMNS})
-        found = vstack([empty, *answers], metadata_conflicts="silent") if answers else empty
-        if errors:
-            failed = np.concatenate(failed)
-            raise type(errors[0])(
-                f"{len(failed)} of {len(ra)} positions remain without an answer: {errors[0].reason}",
-                errors[0].url,
-                failed=failed,
-                partial=found,
-            ) from errors[0]
+            size = conf.gaia_chunk if self._chunk is None else self._chunk
+            answers, failures = ask_in_chunks(len(ra), ask, size=size, transport=transport, progress=bar)
+        tables = [candidate_table([], {name: [] for name in COLUMNS}), *(table for _, table in answers)]
+        found = vstack(tables, metadata_conflicts="silent") if answers else tables[0]
+        if failures:
+            failed, first = np.sort(np.concatenate([index for index, _ in failures])), failures[0][1]
+            reason = f"{len(failed)} of {len(ra)} positions remain without an answer: {first.reason}"
+            raise type(first)(reason, first.url, failed=failed, partial=found) from first
         return found
 
-    def _chunk_candidates(self, query, index, ra, dec):
-        """Ask for one chunk: lists of answers, of unanswered indices and of the errors that left them so."""
-        deadline = time.monotonic() + (conf.time_budget if self._time_budget is None else self._time_budget)
-        answers, failed, errors = [], [], []
-        parts = [index]
-        while parts:
-            part = parts.pop()
-            try:
-                answers.append(self._ask(query, part, ra[part], dec[part], deadline))
-            except TruncatedAnswerError as error:
-                if len(part) > 1:
-                    middle = len(part) // 2
-                    parts += [part[middle:], part[:middle]]  # a stack: the first half comes next
-                else:
-                    failed.append(part)
-                    errors.append(error)
-            except ArchiveError as error:
-                failed += [part, *parts]
-                errors.append(error)
-                break
-        return answers, failed, errors
-
-    def _ask(self, query, index, ra, dec, deadline):
-        """Send the query for some positions until it is answered, retries are used up or time is."""
+    def _ask(self, query, index, ra, dec, fetch):
+        """One query, and its answer as candidates."""
         upload = _votable(Table({"target_id": index, "target_ra": ra, "target_dec": dec}))
-        retries = conf.retries if self._retries is None else self._retries
-        for attempt in range(retries + 1):
-            try:
-                answer = self._exchange(query, upload, deadline)
-                break
-            except _TryAgain as again:
-                pause = BACKOFF * 2**attempt
-                if attempt == retries:
-                    raise again.error from None
-                if time.monotonic() + pause >= deadline:
-                    raise ArchiveTimeoutError(
-                        f"time budget used up: {again.error.reason}", again.error.url
-                    ) from again.error
-            time.sleep(pause)
-        return self._read(answer, index)
-
-    def _exchange(self, query, upload, deadline):
-        """One request and its answer as a table."""
-        timeout = conf.timeout if self._timeout is None else self._timeout
-        with BoundedSession(timeout=timeout, deadline=deadline, max_bytes=MAX_BYTES) as session:
-            session.headers["User-Agent"] = f"stellarclass {USER_AGENT}"
-            tap = pyvo.dal.TAPQuery(
-                self.url, query, maxrec=MAX_ROWS, uploads={"targets": io.BytesIO(upload)}, session=session
-            )
-            try:
-                votable = tap.execute_votable()
-            except pyvo.dal.DALAccessError as error:
-                problem, again = _what_happened(session, error, tap.queryurl)
-                raise (_TryAgain(problem) if again else problem) from error
-        status, words, table = _results(votable)
+        # pyvo knows what TAP calls things; the transport carries it, so that it ends.
+        form = pyvo.dal.TAPQuery(self.url, query, maxrec=MAX_ROWS, uploads={"targets": io.BytesIO(upload)})
+        status, words, table = fetch(
+            form.queryurl,
+            partial(_read_votable, url=form.queryurl),
+            limit=MAX_BYTES,
+            method="POST",
+            data=dict(form),
+            files={"targets": upload},
+            explain=partial(_explain, url=form.queryurl),
+        )
         if status == "ERROR":
-            problem = ArchiveError(f"the service says: {words or 'nothing more than ERROR'}", tap.queryurl)
-            raise _TryAgain(problem) if session.status in TRANSIENT_STATUS - {500} else problem
+            raise ArchiveError(_quoted(words), form.queryurl)
         if table is None:
-            raise BadAnswerError("a VOTable without a table of results", tap.queryurl)
+            raise BadAnswerError("a VOTable without a table of results", form.queryurl)
         # Some services cut at MAXREC and say nothing.
         if status == "OVERFLOW" or len(table) >= MAX_ROWS:
-            raise TruncatedAnswerError(f"the answer was cut after {len(table)} rows", tap.queryurl)
-        return table
+            reason = f"the answer was cut after {len(table)} rows"
+            if len(index) == 1:
+                where = f"{ra[0]:.5f} {dec[0]:+.5f}"
+                reason += f": the circle around {where} is too large or too crowded; split it into smaller ones"
+            raise TruncatedAnswerError(reason, form.queryurl)
+        return self._read(table, index)
 
     def _read(self, table, index):
         """Check an answer and bring it into the form of every source."""
@@ -274,14 +223,6 @@ class Gaia:
             raise BadAnswerError(f"a column of the answer is not of Gaia's type: {error}", self.url) from error
 
 
-class _TryAgain(Exception):
-    """Carries an `ArchiveError` that may have gone by next time."""
-
-    def __init__(self, error):
-        super().__init__(error)
-        self.error = error
-
-
 def _checked_table(name):
     if not IDENTIFIER.fullmatch(name):
         raise InputError(f"{name!r} is not the name of a table; it must look like gaiadr3.gaia_source")
@@ -298,10 +239,22 @@ def _votable(table):
     return re.sub(rb">\s+<", b"><", buffer.getvalue())
 
 
-def _results(votable):
-    """Status, message and table of a TAP answer (DALI 1.1, section 4.4)."""
-    resources = [r for r in votable.resources if (r.type or "").lower() == "results"] or list(votable.resources)
-    infos = list(votable.infos)
+def _read_votable(pieces, url):
+    """Status, message and table of a TAP answer (DALI 1.1, section 4.4), if it is whole."""
+    body = b"".join(pieces)
+    if title := page_title(body):
+        raise BadAnswerError(f"{title} instead of a table", url)
+    if re.search(rb"<(?:\w+:)?STREAM\s[^>]*href", body):
+        raise BadAnswerError("a VOTable whose rows lie elsewhere; nothing is fetched on an archive's word", url)
+    try:
+        return _results(votable.parse(io.BytesIO(body)))
+    except Exception as error:  # the parser raises what its parts raise
+        raise BadAnswerError(f"not a whole VOTable: {' '.join(str(error).split())[:300]}", url) from error
+
+
+def _results(document):
+    resources = [r for r in document.resources if (r.type or "").lower() == "results"] or list(document.resources)
+    infos = list(document.infos)
     for resource in resources:
         infos += resource.infos
         for table in resource.tables:
@@ -315,18 +268,18 @@ def _results(votable):
     return status, words, tables[0].to_table(use_names_over_ids=True) if tables and status != "ERROR" else None
 
 
-def _what_happened(session, error, url):
-    """Make one of our errors of a failed exchange, and say whether it is worth another try."""
-    if session.failure is not None:
-        return session.failure, session.transient
-    start = session.body[:2000].lstrip().lower()
-    html = "html" in session.content_type or start.startswith((b"<!doctype html", b"<html"))
-    if session.status is not None and session.status >= 400:
-        words = "" if html else " ".join(session.body[:300].decode("utf-8", "replace").split())
-        reason = f"HTTP status {session.status}{': ' + words if words else ''}"
-        return ArchiveError(reason, url), session.status in TRANSIENT_STATUS
-    if html:
-        title = re.search(rb"<title[^>]*>([^<]{0,200})", session.body[:20000], re.IGNORECASE)
-        words = f" titled {title[1].decode('utf-8', 'replace').strip()!r}" if title else ""
-        return BadAnswerError(f"an HTML page{words} instead of a table", url), False
-    return BadAnswerError(f"not a whole VOTable: {' '.join(str(error).split())[:300]}", url), True
+def _explain(status, body, url):
+    """What a service says with an HTTP status that means an error: as TAP has it, or in plain words."""
+    if page_title(body):
+        return ""
+    try:
+        _, words, _ = _read_votable([body], url)
+    except BadAnswerError:
+        return " ".join(body[:300].decode("utf-8", "replace").split())
+    if status == 500:  # there are services that say so whenever a query is wrong
+        raise ArchiveError(_quoted(words), url)
+    return _quoted(words)
+
+
+def _quoted(words):
+    return f"the service says: {words or 'nothing more than ERROR'}"

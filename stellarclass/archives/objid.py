@@ -9,7 +9,7 @@ https://www.sdss4.org/dr17/algorithms/bitmasks or the SkyServer function ``fObjI
 bits     width meaning
 ======== ===== ==============================================
 63       1     always 0
-59 - 62  4     skyversion: 2 for the primary reduction
+59 - 62  4     skyversion: 2; below in DR7 and before
 48 - 58  11    rerun: 301 for the final one
 32 - 47  16    run
 29 - 31  3     camcol, 1 to 6
@@ -17,6 +17,9 @@ bits     width meaning
 16 - 27  12    field
 0 - 15   16    number of the object within the field
 ======== ===== ==============================================
+
+Data release 8 reduced all images anew: an identifier of DR7 or before names an object of another catalog, and the
+frames of its rerun are gone. Such identifiers are refused, or passed over in favor of the position.
 """
 
 import copy
@@ -26,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .. import flags
-from ..exceptions import NotInArchiveError, StellarclassWarning
+from ..exceptions import InputError, NotInArchiveError, StellarclassWarning
 from ..targets import NO_ID
 from .base import BANDS, FieldKey
 
@@ -35,9 +38,13 @@ __all__ = ["DEFAULT_RERUN", "ObjID", "check_key", "decode_objid", "encode_objid"
 DEFAULT_RERUN = 301
 """The reduction that all of DR8 to DR17 and later consists of."""
 
+_SKYVERSION, _OLD_SKYVERSION = 2, 1
+"""What marks the identifiers of that reduction, and those of DR7 and before, such as 587722952230174996."""
+
+_SKYVERSION_BIT = 59
+
 _LIMITS = {"run": (1, 65535), "rerun": (0, 2047), "camcol": (1, 6), "field": (1, 4095)}
 _LAYOUT = {  # name: (lowest bit, width)
-    "skyversion": (59, 4),
     "rerun": (48, 11),
     "run": (32, 16),
     "camcol": (29, 3),
@@ -48,9 +55,8 @@ _LAYOUT = {  # name: (lowest bit, width)
 
 
 class ObjID(NamedTuple):
-    """The parts of an SDSS ``objid``: integers, or arrays of int64 of one shape."""
+    """The parts of an SDSS ``objid`` without its skyversion: integers, or arrays of int64 of one shape."""
 
-    skyversion: np.ndarray
     rerun: np.ndarray
     run: np.ndarray
     camcol: np.ndarray
@@ -65,17 +71,19 @@ def decode_objid(objid):
     Parameters
     ----------
     objid : int or array-like of int, shape (...)
-        Identifiers of data release 8 or later. Any 64-bit integer is taken; ``valid_field`` tells which make sense.
+        Identifiers of data release 8 or later.
 
     Returns
     -------
     ObjID
-        Named tuple of skyversion, rerun, run, camcol, first_field, field and id, each of the input's shape, int64.
+        Named tuple of rerun, run, camcol, first_field, field and id, each of the input's shape, int64.
 
     Raises
     ------
     TypeError
         If ``objid`` is not of an integer type: a float64 cannot hold 64 bits.
+    stellarclass.exceptions.InputError
+        If one of them is of DR7 or before, or no identifier of SDSS at all.
 
     Examples
     --------
@@ -84,21 +92,41 @@ def decode_objid(objid):
     >>> int(parts.run), int(parts.rerun), int(parts.camcol), int(parts.field)
     (1904, 301, 3, 163)
     """
+    skyversion, parts = _take_apart(objid)
+    bad = ~_is_good(skyversion, parts)
+    if np.any(bad):
+        first = np.asarray(objid)[bad].flat[0]
+        if skyversion[bad].flat[0] == _OLD_SKYVERSION:
+            raise InputError(
+                f"objid {first} is of SDSS DR7 or before; only those of DR8 and later name their field. "
+                "Cross-identify by position, or by SkyServer's table PhotoObjDR7"
+            )
+        raise InputError(f"objid {first} is no object identifier of SDSS DR8 or later")
+    return parts
+
+
+def _take_apart(objid):
+    """Skyversion, negative where bit 63 is set, and `ObjID` of any 64-bit integers."""
     objid = np.asarray(objid)
     if objid.dtype.kind not in "iu":
         raise TypeError(f"objid must be integers, got {objid.dtype}: its 64 bits do not fit anything else")
     objid = objid.astype(np.int64)
-    return ObjID(*((objid >> low) & ((1 << width) - 1) for low, width in _LAYOUT.values()))
+    return objid >> _SKYVERSION_BIT, ObjID(*((objid >> low) & ((1 << width) - 1) for low, width in _LAYOUT.values()))
 
 
-def encode_objid(run, camcol, field, id, *, rerun=DEFAULT_RERUN, skyversion=2, first_field=0):
+def _is_good(skyversion, parts):
+    """Whether integers can be identifiers of DR8 or later."""
+    return (skyversion == _SKYVERSION) & valid_field(parts.run, parts.rerun, parts.camcol, parts.field)
+
+
+def encode_objid(run, camcol, field, id, *, rerun=DEFAULT_RERUN, first_field=0):
     """Put SDSS object identifiers together.
 
     Parameters
     ----------
     run, camcol, field, id : int or array-like of int
         Field, and number of the object within it; they broadcast.
-    rerun, skyversion, first_field : int or array-like of int, optional
+    rerun, first_field : int or array-like of int, optional
         The final reduction by default.
 
     Returns
@@ -108,6 +136,8 @@ def encode_objid(run, camcol, field, id, *, rerun=DEFAULT_RERUN, skyversion=2, f
 
     Raises
     ------
+    TypeError
+        If a value is not an integer.
     ValueError
         If a value does not fit its bits.
 
@@ -117,9 +147,10 @@ def encode_objid(run, camcol, field, id, *, rerun=DEFAULT_RERUN, skyversion=2, f
     >>> int(encode_objid(1904, 3, 163, 61))
     1237653651835781181
     """
-    values = ObjID(skyversion, rerun, run, camcol, first_field, field, id)
-    objid = np.int64(0)
-    for (name, (low, width)), value in zip(_LAYOUT.items(), values, strict=True):
+    values = ObjID(rerun, run, camcol, first_field, field, id)._asdict()
+    objid = np.int64(_SKYVERSION << _SKYVERSION_BIT)
+    for name, value in values.items():
+        low, width = _LAYOUT[name]
         value = np.asarray(value)
         if value.dtype.kind not in "iu":
             raise TypeError(f"{name} must be integers, got {value.dtype}")
@@ -187,7 +218,8 @@ def known_fields(targets):
     Returns
     -------
     targets : stellarclass.targets.Targets
-        A copy. Rows that name a field which cannot exist carry ``no_image``.
+        A copy. Rows that name a field which cannot exist carry ``no_image``; an ``objid`` of DR7 or before, or of
+        nothing that SDSS has, is forgotten, with a warning.
     todo : ndarray, shape (N,), bool
         Rows without a fatal flag whose field must be found by position.
     """
@@ -203,20 +235,20 @@ def known_fields(targets):
         key = FieldKey(*(int(getattr(targets, name)[row]) for name in FieldKey._fields))
         _warn(impossible, f"a run, rerun, camcol, field that SDSS does not have (the first is row {row}: {key!r})")
 
-    parts = decode_objid(targets.objid)
+    skyversion, parts = _take_apart(targets.objid)
     has_objid = alive & ~named & (targets.objid != NO_ID)
-    # Identifiers of DR7 and before have other bits (their skyversion and rerun differ), and people do mix up columns.
-    good = has_objid & (targets.objid > 0) & valid_field(parts.run, parts.rerun, parts.camcol, parts.field)
+    good = has_objid & _is_good(skyversion, parts)
     for name in FieldKey._fields:
         getattr(targets, name)[good] = getattr(parts, name)[good]
-    strange = has_objid & ~good
-    if strange.any():
-        row = np.flatnonzero(strange)[0]
-        _warn(
-            strange,
-            f"an objid that names no SDSS field (the first is row {row}: {targets.objid[row]}); "
-            "their positions are used instead",
-        )
+    # People mix up columns, and have tables that are older than DR8.
+    old = has_objid & (skyversion == _OLD_SKYVERSION)
+    strange = has_objid & ~good & ~old
+    for rows, what in ((old, "of SDSS DR7 or before"), (strange, "that names no SDSS field")):
+        if rows.any():
+            row = np.flatnonzero(rows)[0]
+            first = f"the first is row {row}: {targets.objid[row]}"
+            _warn(rows, f"an objid {what} ({first}); their positions are used instead")
+    targets.objid[old | strange] = NO_ID
     return targets, alive & ~named & ~good
 
 

@@ -1,17 +1,18 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """`SDSS`: positions to fields through SkyServer, frames from the Science Archive Server."""
 
-import operator
 import warnings
+from functools import partial
 
 import numpy as np
-from astropy import units as u
 
 from .. import flags
 from .._config import conf
 from .._progress import progress_bar
 from ..astrometry import propagate
-from ..exceptions import ArchiveError, InputError, StellarclassWarning
+from ..exceptions import StellarclassWarning
+from ._chunks import ask_in_chunks
+from ._options import patience, whole
 from .cache import FrameCache
 from .crossid import cross_identify
 from .objid import check_key, known_fields
@@ -39,7 +40,10 @@ class SDSS:
     connections : int, optional
         Downloads at a time; ``conf.connections`` by default.
     timeout : `~astropy.units.Quantity`, optional
-        Time without a byte after which a request is given up; ``conf.timeout`` by default.
+        Time without a byte after which a request is given up; ``conf.timeout``, which is in seconds, by default.
+    time_budget : `~astropy.units.Quantity`, optional
+        Time that one frame or one chunk of positions may take, retries included; ``conf.time_budget``, which is in
+        seconds, by default.
     retries : int, optional
         Times that a failed request is tried again; ``conf.retries`` by default.
 
@@ -48,29 +52,26 @@ class SDSS:
     stellarclass.exceptions.InputError
         If an option is out of range.
     `~astropy.units.UnitsError`
-        If ``timeout`` is not a time.
+        If ``timeout`` or ``time_budget`` is not a time with a unit.
 
     Examples
     --------
     >>> from astropy import units as u
     >>> from stellarclass.archives import FieldKey, SDSS
     >>> sdss = SDSS(data_release=17, timeout=30 * u.s)
-    >>> sdss.name
-    'SDSS DR17'
+    >>> sdss
+    <SDSS DR17 at https://data.sdss.org/sas and https://skyserver.sdss.org>
     >>> sdss.frame_url(FieldKey(2583, 301, 2, 136), "r").rpartition("/")[2]
     'frame-r-002583-2-0136.fits.bz2'
     """
 
-    def __init__(self, *, data_release=None, cache_dir=None, connections=None, timeout=None, retries=None):
-        self._data_release = _whole("data_release", data_release, 8)
+    def __init__(
+        self, *, data_release=None, cache_dir=None, connections=None, timeout=None, time_budget=None, retries=None
+    ):
+        self._data_release = whole("data_release", data_release, least=8)
         self._cache_dir = cache_dir
-        self._connections = _whole("connections", connections, 1)
-        self._retries = _whole("retries", retries, 0)
-        self._timeout = timeout
-        if timeout is not None:
-            self._timeout = u.Quantity(timeout).to_value(u.s)
-            if not self._timeout > 0:
-                raise InputError(f"timeout must be longer than nothing, got {timeout}")
+        self._connections = whole("connections", connections, least=1)
+        self._patience = patience(timeout, time_budget, retries)
 
     @property
     def data_release(self):
@@ -83,14 +84,8 @@ class SDSS:
         return f"SDSS DR{self.data_release}"
 
     def __repr__(self):
+        """Release and addresses that are asked now: the configuration's, where they were not given."""
         return f"<{self.name} at {conf.sas_url} and {conf.skyserver_url}>"
-
-    def _transport(self):
-        return Transport(
-            timeout=conf.timeout if self._timeout is None else self._timeout,
-            budget=conf.time_budget,
-            retries=conf.retries if self._retries is None else self._retries,
-        )
 
     def frame_url(self, key, band):
         """Address of a frame.
@@ -117,7 +112,8 @@ class SDSS:
 
         A target that names its field (run, camcol, field; rerun 301 unless given) or has an SDSS ``objid`` is never
         asked about. For the others SkyServer's nearest primary object within 3 arcsec tells; positions with a proper
-        motion and an epoch are moved to SDSS's own time before.
+        motion and an epoch are moved to SDSS's own time before. They go in chunks of ``conf.skyserver_chunk``; one
+        that fails is asked about in halves.
 
         Parameters
         ----------
@@ -142,31 +138,25 @@ class SDSS:
             targets.ra[rows], targets.dec[rows], targets.pmra[rows], targets.pmdec[rows],
             targets.ref_epoch[rows], _MEAN_EPOCH,
         )  # fmt: skip
-        transport, size = self._transport(), max(1, conf.skyserver_chunk)
-        with progress_bar(len(rows), enabled=progress, desc="SkyServer", unit="star") as bar:
-            for start in range(0, len(rows), size):
-                chunk = slice(start, start + size)
-                self._locate_chunk(targets, rows[chunk], ra[chunk], dec[chunk], transport)
-                bar.update(len(rows[chunk]))
-        return targets
+        transport = Transport(**self._patience)
 
-    def _locate_chunk(self, targets, rows, ra, dec, transport):
-        try:
-            match = cross_identify(
-                ra, dec, base_url=conf.skyserver_url, data_release=self.data_release, transport=transport
-            )
-        except ArchiveError as err:
-            targets.flags[rows] |= flags.IMAGE_FAILURE
-            message = f"{len(rows)} targets could not be cross-identified: {err}"
-            warnings.warn(message, StellarclassWarning, stacklevel=3)
-            return
-        targets.flags[rows[~match.found]] |= flags.NO_IMAGE
-        targets.flags[rows[match.ambiguous]] |= flags.AMBIGUOUS_FIELD
-        found = rows[match.found]
-        for name in ("objid", "run", "rerun", "camcol", "field"):
-            getattr(targets, name)[found] = getattr(match, name)[match.found]
-        psfmag = match.psfmag[match.found]
-        targets.psfmag[found] = np.where(np.isnan(targets.psfmag[found]), psfmag, targets.psfmag[found])
+        def ask(index, **limits):
+            return cross_identify(
+                ra[index], dec[index], base_url=conf.skyserver_url, data_release=self.data_release,
+                fetch=partial(transport.fetch, **limits),
+            )  # fmt: skip
+
+        with progress_bar(len(rows), enabled=progress, desc="SkyServer", unit="star") as bar:
+            size = max(1, conf.skyserver_chunk)
+            answers, failures = ask_in_chunks(len(rows), ask, size=size, transport=transport, progress=bar)
+        for index, found in answers:
+            _fill_in(targets, rows[index], found)
+        if failures:
+            lost = rows[np.concatenate([index for index, _ in failures])]
+            targets.flags[lost] |= flags.IMAGE_FAILURE
+            message = f"{len(lost)} targets could not be cross-identified: {failures[0][1]}"
+            warnings.warn(message, StellarclassWarning, stacklevel=2)
+        return targets
 
     def fields(self, keys, *, progress=None):
         """Yield each field once, as soon as its five frames are there.
@@ -188,7 +178,7 @@ class SDSS:
             what else can go wrong is in ``errors``, with address and reason.
         """
         # The configuration holds as it is now, however long the fields are drawn out.
-        transport, limit = self._transport(), conf.max_frame_bytes
+        transport, limit = Transport(**self._patience), conf.max_frame_bytes
         base, release = conf.sas_url, self.data_release
         cache = FrameCache(self._cache_dir, archive=base, data_release=release)
 
@@ -206,6 +196,17 @@ class SDSS:
             transport.close()
 
 
+def _fill_in(targets, rows, match):
+    """What SkyServer knows of the targets ``rows``."""
+    targets.flags[rows[~match.found]] |= flags.NO_IMAGE
+    targets.flags[rows[match.ambiguous]] |= flags.AMBIGUOUS_FIELD
+    found = rows[match.found]
+    for name in ("objid", "run", "rerun", "camcol", "field"):
+        getattr(targets, name)[found] = getattr(match, name)[match.found]
+    psfmag = match.psfmag[match.found]
+    targets.psfmag[found] = np.where(np.isnan(targets.psfmag[found]), psfmag, targets.psfmag[found])
+
+
 def _frame_url(base, release, key, band):
     from astroquery.sdss import SDSSClass
 
@@ -215,16 +216,3 @@ def _frame_url(base, release, key, band):
     return SDSSClass.IMAGING_URL_SUFFIX.format(
         base=base.rstrip("/"), dr=release, instrument=instrument, band=band, **key._asdict()
     )
-
-
-def _whole(name, value, least):
-    """An optional integer option, checked."""
-    if value is None:
-        return None
-    try:
-        value = operator.index(value)
-    except TypeError as err:
-        raise InputError(f"{name} must be a whole number, got {value!r}") from err
-    if value < least:
-        raise InputError(f"{name} must be at least {least}, got {value}")
-    return value

@@ -1,7 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import logging
 import multiprocessing
+import os
+import signal
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -65,6 +68,56 @@ def test_an_interrupted_download_leaves_nothing(cache):
     with pytest.raises(KeyboardInterrupt):
         cache.put(KEY, "r", pieces(), url=URL)
     assert files(cache) == []
+
+
+def _put_and_die(folder):
+    def pieces():
+        yield CONTENT[:1000]
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    FrameCache(folder, archive="http://127.0.0.1/sas", data_release=17).put(KEY, "r", pieces(), url=URL)
+
+
+def test_what_a_killed_process_leaves_is_removed_a_day_later(cache, tmp_path):
+    process = multiprocessing.get_context("fork").Process(target=_put_and_die, args=[tmp_path])
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    (rest,) = files(cache)
+    assert rest.suffix == ".part"
+    assert cache.get(KEY, "r") is None
+
+    def open_again(age):
+        os.utime(rest, (time.time() - age,) * 2)
+        FrameCache(tmp_path, archive="http://127.0.0.1/sas", data_release=17)
+        return rest.exists()
+
+    assert open_again(age=3600)  # another process may be at it
+    cache.put(KEY, "r", [CONTENT], url=URL)
+    os.utime(cache.path(KEY, "r"), (0, 0))
+    assert not open_again(age=25 * 3600)
+    assert files(cache) == [cache.path(KEY, "r")]
+
+
+def test_tidying_touches_nothing_else(cache, tmp_path):
+    cache.put(KEY, "r", [CONTENT], url=URL)
+    elsewhere = tmp_path / "mine.part"
+    elsewhere.write_bytes(b"mine")
+    unfinished = cache.folder / "unfinished"
+    (unfinished / "link.part").symlink_to(elsewhere)
+    (unfinished / "folder.part").mkdir()
+    (unfinished / "notes.txt").write_text("mine")
+    for path in (elsewhere, unfinished / "notes.txt", unfinished / "folder.part"):
+        os.utime(path, (0, 0))
+    os.utime(unfinished / "link.part", (0, 0), follow_symlinks=False)
+    FrameCache(tmp_path, archive="http://127.0.0.1/sas", data_release=17)
+    assert sorted(p.name for p in unfinished.iterdir()) == ["folder.part", "link.part", "notes.txt"]
+    assert elsewhere.read_bytes() == b"mine"
+
+
+def test_a_cache_that_is_a_file_is_no_obstacle_yet(tmp_path):
+    (tmp_path / "file").write_text("no folder")
+    FrameCache(tmp_path / "file", archive="x", data_release=17)
 
 
 def test_a_good_file_survives_a_bad_successor(cache):

@@ -12,14 +12,16 @@ from astropy.table import MaskedColumn, Table
 from loopback.tap import MicroTAP
 
 from stellarclass import conf
-from stellarclass.archives import AstrometrySource, Gaia, LocalAstrometry
+from stellarclass.archives import AstrometrySource, Gaia, LocalAstrometry, transport
 from stellarclass.archives import gaia as gaia_module
 from stellarclass.astrometry import match, propagate
 from stellarclass.exceptions import (
     ArchiveError,
     ArchiveTimeoutError,
+    ArchiveUnreachableError,
     BadAnswerError,
     InputError,
+    NotInArchiveError,
     TruncatedAnswerError,
 )
 from stellarclass.targets import Targets
@@ -59,7 +61,7 @@ def service(rows):
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(gaia_module, "BACKOFF", 0.01)
+    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
 
 
 def ask(source, places=PLACES, **options):
@@ -154,9 +156,50 @@ def test_a_table_is_a_name_and_nothing_else(table):
         Gaia().adql(radius=RADIUS)
 
 
+@pytest.mark.parametrize(
+    ("option", "error", "words"),
+    [
+        ({"chunk": 0}, InputError, "chunk must be at least 1, got 0"),
+        ({"chunk": 1.5}, InputError, "chunk must be a whole number"),
+        ({"retries": -1}, InputError, "retries must be at least 0"),
+        ({"timeout": 30}, u.UnitsError, r"timeout must be a time with a unit, such as 30 \* u.s, not 30"),
+        ({"timeout": 30}, TypeError, "timeout"),
+        ({"timeout": 3 * u.m}, u.UnitsError, "timeout must be a time"),
+        ({"timeout": 0 * u.s}, InputError, "timeout must be one time longer than nothing"),
+        ({"timeout": [1, 2] * u.s}, InputError, "timeout must be one time"),
+        ({"time_budget": 600.0}, u.UnitsError, "time_budget must be a time"),
+        ({"time_budget": np.nan * u.s}, InputError, "time_budget must be one time"),
+        ({"time_budget": np.inf * u.s}, InputError, "time_budget must be one time"),
+    ],
+)
+def test_options_are_checked(option, error, words):
+    with pytest.raises(error, match=words):
+        Gaia(**option)
+
+
+def test_times_in_any_unit(service):
+    service.faults.append("hang")
+    with pytest.raises(ArchiveTimeoutError, match=r"no answer for 0\.12 s"):
+        ask(Gaia(url=service.url, timeout=0.002 * u.min, retries=0), {"ra": PLACES["ra"][:1], "dec": PLACES["dec"][:1]})
+
+
+def test_patience_is_read_when_asked(service):
+    source = Gaia(url=service.url)
+    service.faults.extend(["500"] * 2)
+    with conf.set_temp("retries", 2):
+        assert len(ask(source)) == 12
+    service.faults.append("hang")
+    with conf.set_temp("retries", 1), conf.set_temp("timeout", 0.2):
+        assert len(ask(source)) == 12
+
+
+def test_how_it_looks():
+    assert repr(Gaia(url="http://127.0.0.1/tap/", table="my.stars")) == "<Gaia my.stars at http://127.0.0.1/tap>"
+    with conf.set_temp("gaia_table", "no table; at all"):
+        assert "no table; at all" in repr(Gaia())  # whoever looks for the mistake can see it
+
+
 def test_options_that_make_no_sense():
-    with pytest.raises(InputError, match="chunk"):
-        Gaia(chunk=0)
     with pytest.raises(InputError, match="'none', 'global', 'lindegren'"):
         Gaia(zero_point="some")
     with pytest.raises(TypeError, match=r"3 \* u.arcsec"):
@@ -220,76 +263,98 @@ def test_recipe_without_its_package(monkeypatch):
 # --- what goes wrong
 
 
-@pytest.mark.parametrize("fault", ["500", "503", "hang", "drip", "truncated", "reset"])
+@pytest.mark.parametrize("fault", ["500", "503", "hang", "truncated", "reset", "html"])
 def test_what_passes_is_tried_again(service, fault):
     service.faults.append(fault)
-    # The server that drips is cut off by the budget of its chunk, so that one is not tried again.
-    if fault == "drip":
-        with pytest.raises(ArchiveTimeoutError, match="time budget"):
-            ask(Gaia(url=service.url, time_budget=0.3))
-    else:
-        assert len(ask(Gaia(url=service.url, timeout=0.3))) == 12
-        assert len(service.requests) == 2
+    assert len(ask(Gaia(url=service.url, timeout=(0.3 if fault == "hang" else 30) * u.s))) == 12
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize("fault", ["drip", "drip headers"])
+def test_a_server_that_drips_is_cut_off_by_the_budget(service, fault):
+    service.faults.append(fault)
+    started = time.monotonic()
+    with pytest.raises(ArchiveTimeoutError, match=r"not complete within the time budget of 0\.3 s") as caught:
+        ask(Gaia(url=service.url, time_budget=0.3 * u.s))
+    assert time.monotonic() - started < 5
+    assert caught.value.failed.tolist() == [0, 1, 2, 3]
+    assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind", "words", "tries"),
+    ("fault", "kind", "words", "passing"),
     [
-        ("500", ArchiveError, "HTTP status 500: something broke", 3),
-        ("hang", ArchiveTimeoutError, "nothing heard for 0.2 s", 3),
-        ("truncated", BadAnswerError, "not a whole VOTable", 3),
-        ("reset", ArchiveError, "IncompleteRead", 3),
-        ("html", BadAnswerError, "an HTML page titled 'Down for maintenance'", 1),
-        ("huge", BadAnswerError, "larger than 1000000 bytes", 1),
-        ("error", ArchiveError, "the service says: Column not found: parallaxe", 1),
-        ("late error", ArchiveError, "the service says: the database went away", 1),
-        ("columns", BadAnswerError, "lacks the columns ra, dec", 1),
-        ("targets", BadAnswerError, "targets that were not asked for", 1),
+        ("500", ArchiveError, "HTTP 500 Internal Server Error: something broke; given up after 3 tries", True),
+        ("hang", ArchiveTimeoutError, "no answer for 0.2 s; given up after 3 tries", True),
+        ("truncated", BadAnswerError, "not a whole VOTable", True),
+        ("reset", BadAnswerError, "truncated: ", True),
+        ("html", BadAnswerError, "an HTML page titled 'Down for maintenance' instead of a table; given up", True),
+        ("huge", BadAnswerError, "longer than the 1000000 bytes accepted", False),
+        ("error", ArchiveError, "HTTP 400 Bad Request: the service says: Column not found: parallaxe", False),
+        ("error 500", ArchiveError, "the service says: Column not found: parallaxe", False),
+        ("late error", ArchiveError, "the service says: the database went away", False),
+        ("columns", BadAnswerError, "lacks the columns ra, dec", False),
+        ("targets", BadAnswerError, "targets that were not asked for", False),
+        ("elsewhere", BadAnswerError, "rows lie elsewhere", True),
     ],
 )
-def test_what_does_not_pass_is_named(service, monkeypatch, fault, kind, words, tries):
+def test_what_does_not_pass_is_named(service, monkeypatch, fault, kind, words, passing):
     monkeypatch.setattr(gaia_module, "MAX_BYTES", 1_000_000)
-    service.faults.extend([fault] * 3)
+    service.faults.extend([fault] * 100)
     with pytest.raises(kind) as caught:
-        ask(Gaia(url=service.url, timeout=0.2, retries=2))
+        ask(Gaia(url=service.url, timeout=(0.2 if fault == "hang" else 30) * u.s, retries=2))
     assert type(caught.value) is kind
     assert words in str(caught.value)
     assert service.url in str(caught.value)
-    assert len(service.requests) == tries
+    # All four, with retries where it may pass; then halves, each once, until five in a row have failed.
+    assert [len(r.uploads["targets"]) for r in service.requests] == [4] * (3 if passing else 1) + [2, 2, 1, 1]
     assert caught.value.failed.tolist() == [0, 1, 2, 3]
     assert len(caught.value.partial) == 0
 
 
+@pytest.mark.parametrize("fault", ["500", "error", "hang"])
+def test_one_bad_position_costs_no_other(service, rows, fault):
+    """What makes the service choke is found by halves."""
+    service.poison = PLACES["ra"][2], fault
+    with pytest.raises(ArchiveError, match="1 of 4 positions remain without an answer") as caught:
+        ask(Gaia(url=service.url, retries=0, timeout=(0.2 if fault == "hang" else 30) * u.s))
+    assert caught.value.failed.tolist() == [2]
+    whole = ask(LocalAstrometry(rows))
+    assert_same(caught.value.partial, whole[np.asarray(whole["target"]) != 2])
+    assert [len(r.uploads["targets"]) for r in service.requests] == [4, 2, 2, 1, 1]
+
+
 def test_nobody_there():
-    with pytest.raises(ArchiveError, match=r"refused.*\(http://127.0.0.1:1/tap"):
+    with pytest.raises(ArchiveUnreachableError, match=r"refused.*2 tries \(http://127.0.0.1:1/tap") as caught:
         ask(Gaia(url="http://127.0.0.1:1/tap", retries=1))
+    assert caught.value.failed.tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "127.0.0.1/tap", "http://"])
 def test_addresses_that_are_none(url):
     started = time.monotonic()
-    with pytest.raises(ArchiveError):
-        ask(Gaia(url=url, retries=50, timeout=1))
+    with pytest.raises(ArchiveUnreachableError, match="request failed"):
+        ask(Gaia(url=url, retries=50))
     assert time.monotonic() - started < 1  # not tried again
 
 
 def test_wrong_path(service):
-    with pytest.raises(ArchiveError, match="HTTP status 404"):
+    with pytest.raises(NotInArchiveError, match="HTTP 404 Not Found: no such resource"):
         ask(Gaia(url=service.url + "/tap"))
 
 
 def test_the_budget_includes_retries(service, monkeypatch):
-    monkeypatch.setattr(gaia_module, "BACKOFF", 0.2)
+    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.2)
     service.faults.extend(["500"] * 100)
     started = time.monotonic()
-    with pytest.raises(ArchiveTimeoutError, match="time budget used up: HTTP status 500"):
-        ask(Gaia(url=service.url, retries=100, time_budget=0.5))
+    with pytest.raises(ArchiveTimeoutError, match=r"HTTP 500 .* time budget of 0\.5 s allows no other try"):
+        ask(Gaia(url=service.url, retries=100, time_budget=0.5 * u.s))
     assert time.monotonic() - started < 1.5
 
 
 def test_other_chunks_are_answered(service, rows):
     service.faults.extend(["none", "error"])
-    with pytest.raises(ArchiveError, match="1 of 4 positions remain without an answer: the service says") as caught:
+    with pytest.raises(ArchiveError, match=r"1 of 4 positions remain without an answer: .* the service says") as caught:
         ask(Gaia(url=service.url, chunk=1))
     assert caught.value.failed.tolist() == [1]
     assert set(caught.value.partial["target"]) == {0, 2, 3}
@@ -322,7 +387,32 @@ def test_an_overflow_that_is_not_told(service, rows, monkeypatch):
 def test_one_position_too_many(rows):
     crowd = rows[[0, 1, 2, 3, 4, 5, 6, 7, 9]]  # 3, 3, 2 and 1 at the four places
     with MicroTAP({"gaiadr3.gaia_source": crowd}, hard_limit=2) as service:
-        with pytest.raises(TruncatedAnswerError, match=r"2 of 4 positions remain .* cut after 2 rows") as caught:
+        words = r"2 of 4 positions remain .* cut after 2 rows: the circle around 10\.00000 \+0\.00000 is too large or"
+        with pytest.raises(TruncatedAnswerError, match=words) as caught:
             ask(Gaia(url=service.url))
     assert caught.value.failed.tolist() == [0, 1]
     assert caught.value.partial["target"].tolist() == [2, 2, 3]
+
+
+def test_crowds_are_no_sign_of_an_archive_that_is_down(rows):
+    crowd = rows[[0, 1, 2, 3, 4, 5, 6, 7, 9]]
+    with MicroTAP({"gaiadr3.gaia_source": crowd}, hard_limit=2) as service:
+        with pytest.raises(TruncatedAnswerError, match="2 of 4 positions") as caught:
+            ask(Gaia(url=service.url, chunk=1))
+    assert caught.value.failed.tolist() == [0, 1]
+    assert caught.value.partial["target"].tolist() == [2, 2, 3]
+
+
+def test_a_wide_circle_brings_what_it_must_and_no_more():
+    """Slow stars within the circle and 5.4 arcsec more, fast ones within 3.1 arcmin more."""
+    far = np.array([0.0, 299.0, 304.0, 307.0, 450.0, 500.0]) / 3600
+    stars = Table({"source_id": np.arange(6), "ra": np.full(6, 10.0), "dec": far, "ref_epoch": np.full(6, 2016.0)})
+    for name in ("pmra", "pmdec", "parallax", "parallax_error", "pmra_error", "pmdec_error", "ruwe", "bp_rp"):
+        stars[name] = 0.0
+    stars["pmdec"][4:] = 5000.0
+    stars["phot_g_mean_mag"] = 15.0
+    place, radius = {"ra": np.array([10.0]), "dec": np.array([0.0])}, 5 * u.arcmin
+    with MicroTAP({"gaiadr3.gaia_source": stars}) as service:
+        found = Gaia(url=service.url).candidates(**place, radius=radius)
+    assert found["source_id"].tolist() == [0, 1, 2, 4]
+    assert_same(found, LocalAstrometry(stars).candidates(**place, radius=radius))

@@ -7,28 +7,30 @@ from hypothesis import strategies as st
 from stellarclass import flags
 from stellarclass.archives import FieldKey, decode_objid, encode_objid
 from stellarclass.archives.objid import check_key, known_fields
-from stellarclass.exceptions import NotInArchiveError, StellarclassWarning
+from stellarclass.exceptions import InputError, NotInArchiveError, StellarclassWarning
 from stellarclass.targets import NO_ID, Targets
 
 # From SkyServer, as astroquery's own tests have them: objid, run, rerun, camcol, field.
 KNOWN = [(1237653651835781245, 1904, 301, 3, 163), (1237652943176138868, 1739, 301, 3, 315)]
+OLD = 587722952230174996  # of DR7: skyversion 1, rerun 40, run 745, camcol 2
 
 
 @pytest.mark.parametrize("row", KNOWN)
 def test_decode_real_identifiers(row):
     parts = decode_objid(row[0])
     assert (parts.run, parts.rerun, parts.camcol, parts.field) == row[1:]
-    assert parts.skyversion == 2
+    again = encode_objid(parts.run, parts.camcol, parts.field, parts.id, first_field=parts.first_field)
+    assert again == row[0]
 
 
 @given(
     run=st.integers(1, 65535), rerun=st.integers(0, 2047), camcol=st.integers(1, 6), field=st.integers(1, 4095),
-    number=st.integers(0, 65535), sky=st.integers(0, 15), first=st.integers(0, 1),
+    number=st.integers(0, 65535), first=st.integers(0, 1),
 )  # fmt: skip
-def test_encode_undoes_decode(run, rerun, camcol, field, number, sky, first):
-    objid = encode_objid(run, camcol, field, number, rerun=rerun, skyversion=sky, first_field=first)
+def test_encode_undoes_decode(run, rerun, camcol, field, number, first):
+    objid = encode_objid(run, camcol, field, number, rerun=rerun, first_field=first)
     assert objid.dtype == np.int64
-    assert tuple(decode_objid(objid)) == (sky, rerun, run, camcol, first, field, number)
+    assert tuple(decode_objid(objid)) == (rerun, run, camcol, first, field, number)
 
 
 def test_arrays_and_unsigned():
@@ -43,6 +45,26 @@ def test_floats_are_refused():
         decode_objid(np.array([1.2e18]))
     with pytest.raises(TypeError, match="run"):
         encode_objid(1904.0, 3, 163, 0)
+
+
+@pytest.mark.parametrize(
+    ("objid", "words"),
+    [
+        (OLD, f"objid {OLD} is of SDSS DR7 or before"),
+        ([KNOWN[0][0], OLD], f"objid {OLD} is of SDSS DR7 or before"),
+        (12345, "objid 12345 is no object identifier of SDSS DR8 or later"),
+        ([KNOWN[0][0], -1], "objid -1 is no object identifier"),
+        (4472832130942575872, "objid 4472832130942575872 is no object"),  # Gaia's of Barnard's star
+        (np.uint64(2**63 + KNOWN[0][0]), "is no object identifier"),
+    ],
+)
+def test_only_identifiers_of_dr8_and_later(objid, words):
+    with pytest.raises(InputError, match=words):
+        decode_objid(objid)
+
+
+def test_no_identifiers():
+    assert decode_objid(np.zeros(0, np.int64)).run.shape == (0,)
 
 
 def test_values_that_do_not_fit():
@@ -97,12 +119,27 @@ def test_fields_that_cannot_be_are_flagged():
 
 
 def test_strange_objid_is_not_believed():
-    gaia_id = 2685000000000000123
-    with pytest.warns(StellarclassWarning, match="names no SDSS field.*positions are used"):
+    with pytest.warns(StellarclassWarning, match=r"1 of 2 .*names no SDSS field .*row 1: 12345.*positions are used"):
         found, todo = known_fields(targets(2, objid=[KNOWN[0][0], 12345]))
     assert todo.tolist() == [False, True]
     assert found.run.tolist() == [1904, NO_ID]
-    assert decode_objid(gaia_id).skyversion != 2
+    assert found.objid.tolist() == [KNOWN[0][0], NO_ID]
+
+
+def test_objid_of_dr7_is_as_good_as_none():
+    mixed = [KNOWN[0][0], OLD, NO_ID, OLD + 1]
+    with pytest.warns(StellarclassWarning, match=f"2 of 4 .* DR7 or before .*row 1: {OLD}.* positions are used"):
+        found, todo = known_fields(targets(4, objid=mixed))
+    assert todo.tolist() == [False, True, True, True]
+    assert found.run.tolist() == [1904, NO_ID, NO_ID, NO_ID]
+    assert found.objid.tolist() == [KNOWN[0][0], NO_ID, NO_ID, NO_ID]
+
+
+def test_objid_of_dr7_beside_a_field_that_is_named():
+    """The field counts; nothing is said of an identifier that is not needed."""
+    found, todo = known_fields(targets(1, objid=OLD, run=2583, camcol=2, field=136))
+    assert not todo.any()
+    assert found.run.tolist() == [2583]
 
 
 def test_fatal_rows_are_left_alone():

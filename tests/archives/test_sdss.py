@@ -78,9 +78,9 @@ def cached(tmp_path):
 def test_it_is_an_image_source(sdss):
     assert isinstance(sdss, ImageSource)
     assert sdss.name == "SDSS DR17"
-    assert conf.sas_url in repr(sdss)
-    with conf.set_temp("sdss_data_release", 18):
+    with conf.set_temp("sdss_data_release", 18), conf.set_temp("sas_url", "http://127.0.0.1:8000/sas"):
         assert SDSS().name == "SDSS DR18"
+        assert repr(SDSS()) == f"<SDSS DR18 at http://127.0.0.1:8000/sas and {conf.skyserver_url}>"
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,8 @@ def test_it_is_an_image_source(sdss):
         ({"timeout": 30}, u.UnitsError),
         ({"timeout": 3 * u.m}, u.UnitsError),
         ({"timeout": 0 * u.s}, InputError),
+        ({"time_budget": 600}, u.UnitsError),
+        ({"time_budget": -1 * u.min}, InputError),
     ],
 )
 def test_options_are_checked(option, error):
@@ -226,16 +228,30 @@ def test_redirects_are_followed(server, sdss):
     assert len(read(sdss, [FIRST])[FIRST].frames) == 5
 
 
-def test_a_server_that_trickles(server, tmp_path):
-    """Every byte comes in time, the file never does."""
-    server.fail("frame-r-002583-2-0136", "trickle")
+@pytest.mark.parametrize("fault", ["trickle", "trickle headers"])
+def test_a_server_that_trickles(server, tmp_path, fault):
+    """Every byte comes in time, the file, or even its headers, never do."""
+    server.fail("frame-r-002583-2-0136", fault)
     start = time.monotonic()
-    with conf.set_temp("time_budget", 1.0):
-        field = read(SDSS(cache_dir=tmp_path / "frames", timeout=30 * u.s), [FIRST])[FIRST]
+    sdss = SDSS(cache_dir=tmp_path / "frames", timeout=30 * u.s, time_budget=1 * u.s)
+    field = read(sdss, [FIRST])[FIRST]
     assert time.monotonic() - start < 20
-    assert "not complete within 1 s" in field.errors["r"]
+    assert "not complete within the time budget of 1 s" in field.errors["r"]
     assert len(field.frames) == 4
     assert len(cached(tmp_path)) == 4
+
+
+@pytest.mark.parametrize("fault", ["hang", "trickle", "trickle headers"])
+def test_who_stops_early_need_not_wait(server, tmp_path, fault):
+    """A frame that never comes holds nobody up who has what he wanted."""
+    server.fail("frame-r-002583-2-0136", fault)
+    fields = SDSS(cache_dir=tmp_path, timeout=(0.3 if fault == "hang" else 30) * u.s).fields([FIRST, SECOND])
+    assert next(fields).key == SECOND
+    fields.close()
+    threads = [t for t in threading.enumerate() if t.name.startswith("stellarclass-frames")]
+    for thread in threads:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in threads)
 
 
 def test_too_large_is_refused(server, sdss, tmp_path, sas_tree):
@@ -270,7 +286,7 @@ def test_nobody_listens(tmp_path):
     with SASServer(tmp_path) as server:
         url = server.url
     with conf.set_temp("sas_url", url), conf.set_temp("skyserver_url", url):
-        sdss = SDSS(cache_dir=tmp_path, retries=0)
+        sdss = SDSS(cache_dir=tmp_path, retries=0, time_budget=1 * u.min)
         field = read(sdss, [FIRST])[FIRST]
         assert set(field.errors) == set("ugriz")
         assert "refused" in field.errors["u"]
@@ -412,7 +428,7 @@ def test_strange_objid_is_replaced(server, sdss, catalog):
     ("fault", "reason"),
     [
         (500, "HTTP 500"),
-        ("html", "HTML page"),
+        ("html", "an HTML page titled 'Maintenance'"),
         ("hang", "no answer for 0.5 s"),
         ("truncated", "truncated"),
         (b"#Table1\nerror_message\nsyntax", "reports an error"),
@@ -420,28 +436,53 @@ def test_strange_objid_is_replaced(server, sdss, catalog):
         (b"\x00\xff\x00", "SkyServer's"),
     ],
 )
-def test_a_chunk_that_fails(server, sdss, catalog, fault, reason):
-    """The second of three: its stars are flagged and the warning names address and reason; the others are found."""
+def test_one_bad_position_costs_no_other(server, tmp_path, catalog, fault, reason):
+    """SkyServer chokes on one of thirty: found by halves; the warning names address and reason."""
+    sdss = SDSS(cache_dir=tmp_path, retries=0, timeout=(0.5 if fault == "hang" else 30) * u.s)
     sdss.locate(at(catalog["ra"][:1], catalog["dec"][:1]), progress=False)  # astroquery asks for column names once
-    answer = server.cross_identify
-
-    def second_fails(form):
-        if f"obj_0 {catalog['ra'][10]} " in form["upload"]:
-            server.fail("X_Results", fault, times=1)
-        return answer(form)
-
-    server.cross_identify = second_fails
+    sizes = choke_on(server, catalog[13:14], fault)
     with conf.set_temp("skyserver_chunk", 10), pytest.warns(StellarclassWarning) as caught:
         found = sdss.locate(at(catalog["ra"][:30], catalog["dec"][:30]), progress=False)
     assert len(caught) == 1
     message = str(caught[0].message)
-    assert "10 targets could not be cross-identified" in message
+    assert "1 targets could not be cross-identified" in message
     assert reason in message
     assert server.url + "/dr17/en/tools/search/X_Results.aspx" in message
-    assert np.flatnonzero(found.flags).tolist() == list(range(10, 20))
-    assert set(found.flags[10:20]) == {flags.IMAGE_FAILURE}
-    assert found.objid[:10].tolist() == catalog["objid"][:10].tolist()
-    assert found.objid[20:].tolist() == catalog["objid"][20:30].tolist()
+    assert np.flatnonzero(found.flags).tolist() == [13]
+    assert found.flags[13] == flags.IMAGE_FAILURE
+    assert np.delete(found.objid, 13).tolist() == np.delete(catalog["objid"][:30], 13).tolist()
+    assert sizes == [10, 10, 5, 5, 2, 3, 1, 2, 1, 1, 10]
+
+
+def test_two_bad_positions_cost_no_other(server, sdss, catalog):
+    sizes = choke_on(server, catalog[[3, 60]], 500)
+    with pytest.warns(StellarclassWarning, match="2 targets could not"):
+        found = sdss.locate(at(catalog["ra"][:64], catalog["dec"][:64]), progress=False)
+    assert np.flatnonzero(found.flags).tolist() == [3, 60]
+    assert len(sizes) < 64  # with retries even: far fewer than one by one
+
+
+def test_a_skyserver_that_is_down_is_not_asked_for_ever(server, sdss, catalog):
+    sizes = choke_on(server, catalog, 500)
+    with conf.set_temp("skyserver_chunk", 20), pytest.warns(StellarclassWarning, match="given up after 3 tries"):
+        found = sdss.locate(at(catalog["ra"], catalog["dec"]), progress=False)
+    assert set(found.flags) == {flags.IMAGE_FAILURE}
+    assert sizes == 2 * [20, 20, 20, 10, 10, 5, 5]  # two of ten chunks: three tries, then halves
+
+
+def choke_on(server, stars, fault):
+    """Let SkyServer fail whenever it is asked about one of the stars; returns a list of how many it is asked about."""
+    answer, sizes = server.cross_identify, []
+
+    def cross_identify(form):
+        asked = {tuple(line.split()[1:]) for line in form["upload"].strip().split("\n")[1:]}
+        sizes.append(len(asked))
+        if asked & {(str(ra), str(dec)) for ra, dec in stars["ra", "dec"].iterrows()}:
+            server.fail("X_Results", fault, times=1)
+        return answer(form)
+
+    server.cross_identify = cross_identify
+    return sizes
 
 
 def test_a_chunk_that_fails_at_first(server, sdss, catalog):

@@ -78,8 +78,8 @@ class SASServer:
         """Answer requests whose path contains ``part`` with a fault, the first ``times`` times or for ever.
 
         Faults: an HTTP status, "truncated" (fewer bytes than promised), "short" (fewer bytes, honestly promised),
-        "html", "hang", "trickle", "redirect" (to itself with a query, which is answered), "loop", "close",
-        or bytes that are sent instead.
+        "html", "hang", "trickle", "trickle headers", "redirect" (to itself with a query, which is answered), "loop",
+        "close", or bytes that are sent instead.
         """
         self._faults.append([part, fault, times])
 
@@ -187,6 +187,11 @@ class _Handler(BaseHTTPRequestHandler):
                 self._send(200, HTML, "text/html")
             elif fault in ("redirect", "loop"):
                 self._send(302, b"", kind, {"Location": self.path + ("?redirected" if fault == "redirect" else "")})
+            elif fault == "trickle headers":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+                while not self.sas._over.wait(0.02):
+                    self.wfile.write(b"z")
+                self.close_connection = True
             elif fault == "hang":
                 self.sas._over.wait(HANG)
                 self.close_connection = True

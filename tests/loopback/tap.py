@@ -10,6 +10,7 @@ import email.policy
 import functools
 import http.server
 import io
+import itertools
 import math
 import re
 import sqlite3
@@ -25,6 +26,8 @@ from astropy.table import MaskedColumn, Table
 
 VOTABLE = "application/x-votable+xml"
 HTML = b"<!DOCTYPE html><html><head><title>Down for maintenance</title></head><body>Back soon</body></html>"
+ELSEWHERE = b"""<VOTABLE version="1.4"><RESOURCE type="results"><TABLE><FIELD name="ra" datatype="double"/>
+<DATA><BINARY><STREAM href="file:///etc/passwd"/></BINARY></DATA></TABLE></RESOURCE></VOTABLE>"""
 
 
 @dataclass(frozen=True)
@@ -54,18 +57,21 @@ class MicroTAP:
         What was asked, in order.
     faults : collections.deque of str
         Names of what goes wrong with the next requests, first in first out; ``"none"`` lets one pass:
-        ``"500"`` and ``"503"`` (plain text), ``"hang"`` (no answer), ``"drip"`` (a byte now and then), ``"truncated"``
+        ``"500"`` and ``"503"`` (plain text), ``"hang"`` (no answer), ``"drip"`` (a byte now and then),
+        ``"drip headers"`` (the same, before the answer has begun), ``"truncated"``
         (XML that stops, the connection closed in good order), ``"reset"`` (fewer bytes than announced), ``"html"``
-        (status 200), ``"huge"`` (an answer without end), ``"error"`` (a TAP error), ``"late error"`` (rows, then a
-        TAP error), ``"silent"`` (cut at MAXREC without saying so), ``"columns"`` (another table), ``"targets"``
-        (other targets).
+        (status 200), ``"huge"`` (an answer without end), ``"error"`` and ``"error 500"`` (a TAP error with status 400
+        or 500), ``"late error"`` (rows, then a TAP error), ``"silent"`` (cut at MAXREC without saying so),
+        ``"columns"`` (another table), ``"targets"`` (other targets), ``"elsewhere"`` (rows by reference).
+    poison : tuple of (float, str) or None
+        A right ascension, and what goes wrong with each query that has it in its upload.
     """
 
     def __init__(self, tables, *, hard_limit=100_000):
         self._tables = {name.lower(): table for name, table in tables.items()}
         self._hard_limit = hard_limit
         self._closing = threading.Event()
-        self.requests, self.faults = [], deque()
+        self.requests, self.faults, self.poison = [], deque(), None
 
     def __enter__(self):
         service = self
@@ -104,6 +110,8 @@ class MicroTAP:
             uploads[name] = parse_single_table(io.BytesIO(files[part])).to_table()
         self.requests.append(Request(handler.path, parameters, uploads))
         fault = self.faults.popleft() if self.faults else "none"
+        if self.poison and any(self.poison[0] in table["target_ra"] for table in uploads.values()):
+            fault = self.poison[1]
         if handler.path != "/tap/sync":
             _send(handler, 404, b"no such resource", "text/plain")
         elif fault in ("500", "503"):
@@ -112,6 +120,8 @@ class MicroTAP:
             _send(handler, 200, HTML, "text/html; charset=utf-8")
         elif fault == "hang":
             self._closing.wait(30)
+        elif fault == "drip headers":
+            self._write(handler, itertools.chain([b"HTTP/1.1 200 OK\r\nX-Slow: "], itertools.repeat(b"z")), pause=0.02)
         elif fault in ("drip", "huge"):
             self._endless(handler, pause=0.02 if fault == "drip" else 0)
         else:
@@ -124,16 +134,22 @@ class MicroTAP:
         handler.send_response(200)
         handler.send_header("Content-Type", VOTABLE)
         handler.end_headers()
-        piece = b" " if pause else b" " * 65536
+        self._write(handler, itertools.repeat(b" " if pause else b" " * 65536), pause)
+
+    def _write(self, handler, pieces, pause):
         try:
-            while not self._closing.wait(pause):
+            for piece in pieces:
                 handler.wfile.write(piece)
+                if self._closing.wait(pause):
+                    break
         except OSError:  # the client has had enough
             pass
 
     def _execute(self, parameters, uploads, fault):
-        if fault == "error":
-            return 400, _votable(error="Column not found: parallaxe")
+        if fault.startswith("error"):
+            return 500 if fault == "error 500" else 400, _votable(error="Column not found: parallaxe")
+        if fault == "elsewhere":
+            return 200, ELSEWHERE
         if fault == "columns":
             return 200, _votable(Table({"target_id": [0], "source_id": [1]}))
         limit = min(int(parameters.get("MAXREC", self._hard_limit)), self._hard_limit)
