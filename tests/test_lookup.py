@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Sources that have no more than the protocol asks, that fail in part or in whole: all other stars get their answers."""
+"""Sources that have no more than the protocol asks, or fail in part or in whole: the others get their answers."""
 
 import warnings
 
