@@ -84,7 +84,7 @@ def rendered_labels(data, ensemble):
     stars = stars[(stars["r"] > 14.3) & (stars["r"] < 20.5)]
     labels = np.asarray(stars["label"]).astype(str)
     order = "".join(physics.CLASSES)
-    classifier = Classifier(ensemble, label_system="sdss", images=object(), astrometry=False)
+    classifier = Classifier(ensemble, label_system="sdss", astrometry=False)
     rows = []
     for known in (False, True):
         answer = classes(classifier.classify_stamps(render_stars(stars, seed=5, psf_known=known)))
