@@ -35,7 +35,7 @@ _PIXEL = 0.396 / 60  # arcmin
 # Stars of at most this flux, in nanomaggies, are drawn on a small window: 11 pixels to each side.
 _FAINT_FLUX, _FAINT_HALF = 30.0, 11
 
-_MAGNITUDE_LIMITS = (0.0, 40.0)
+_MAGNITUDE_LIMITS = (0.0, 30.0)
 _CHUNK = 256
 
 
@@ -96,7 +96,7 @@ def draw_conditions(n, *, seed):
     Returns
     -------
     Conditions
-        N rows. Seeing has a median of 1.3 arcsec in r and varies by 16 %, sky by 20 %, throughput by 7 %.
+        N rows. Seeing has a median of 1.23 arcsec in r and varies by 16 %, sky by 20 %, throughput by 7 %.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def draw_conditions(n, *, seed):
     (3, 5)
     """
     rng = np.random.default_rng(seed)
-    # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
+    # Median seeing 1.23 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
     seeing = np.exp(rng.normal(0, 0.16, (n, 1)) + rng.normal(0, 0.05, (n, 5))) * 0.95
     psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
     psf[..., 0] *= seeing
@@ -243,8 +243,9 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     Parameters
     ----------
     magnitudes : `~astropy.table.Table`
-        N rows with columns ``u``, ``g``, ``r``, ``i``, ``z``: SDSS (asinh) magnitudes in mag. Bare numbers are taken
-        as that, since tables of magnitudes hardly ever carry the unit. A masked or NaN magnitude gives a missing band.
+        N rows with columns ``u``, ``g``, ``r``, ``i``, ``z``: SDSS's asinh magnitudes (those beyond 24.6, 25.1, 24.8,
+        24.4, 22.8 are negative fluxes). Bare numbers are taken as mag, since tables of magnitudes hardly ever carry
+        the unit. A masked or NaN magnitude gives a missing band.
     seed : int or `numpy.random.Generator`, optional
         The same seed gives the same pixels; by default they differ from call to call.
     conditions : Conditions, optional
@@ -261,7 +262,7 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     Raises
     ------
     stellarclass.exceptions.InputError
-        If a column is missing or holds something else than magnitudes from 0 to 40, or ``conditions`` have neither N
+        If a column is missing or holds something else than magnitudes from 0 to 30, or ``conditions`` have neither N
         rows nor one.
 
     Examples
