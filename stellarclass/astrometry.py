@@ -7,10 +7,11 @@ import numpy as np
 from astropy import units as u
 
 from . import flags as _flags
+from . import physics
 from .exceptions import InputError
 from .targets import NO_ID
 
-__all__ = ["UNITS", "Astrometry", "match", "propagate"]
+__all__ = ["UNITS", "Astrometry", "match", "propagate", "unit_vectors"]
 
 UNITS = {
     "ra": u.deg,
@@ -36,8 +37,8 @@ RUWE_LIMIT = float(np.float32(1.4))  # ruwe is a 32-bit number
 
 # What a best match weighs (see `match`).
 SIGMA_SEPARATION = 0.3  # arcsec
-SIGMA_MAGNITUDE = 0.3  # mag, G predicted from g and i
-SIGMA_MAGNITUDE_R = 0.6  # mag, G taken to be r: the color term runs over -0.9 to +0.1 mag
+SIGMA_MAGNITUDE = 0.3  # mag, G predicted from r and g - i
+SIGMA_MAGNITUDE_R = 0.6  # mag, G taken to be r: the color term runs from -0.9 to 0 mag for all but the coolest
 LARGEST_MAGNITUDE_COST = 25.0  # 5 sigma
 UNKNOWN_MAGNITUDE_COST = 1.0
 
@@ -224,6 +225,22 @@ def propagate(ra, dec, pmra, pmdec, from_epoch, to_epoch):
     return new_ra[()], new_dec[()]
 
 
+def unit_vectors(ra, dec):
+    """Positions as vectors, whose differences are exact however near the positions are to each other or to a pole.
+
+    Parameters
+    ----------
+    ra, dec : array_like, float, shape (...)
+        In degrees.
+
+    Returns
+    -------
+    ndarray, shape (..., 3), float64
+    """
+    ra, dec = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
+
+
 def match(targets, candidates, epoch, *, radius, magnitudes=None):
     """Choose the Gaia source of each target at the epoch of its image.
 
@@ -236,11 +253,11 @@ def match(targets, candidates, epoch, *, radius, magnitudes=None):
         (separation / 0.3")^2 + min((G - G_predicted)^2 / sigma^2, 25)
 
     SDSS and Gaia positions of one star agree to about 0.1", a user's to perhaps 0.3". G is predicted from the
-    target's g and i (Riello et al. 2021, A&A 649, A3, table C.2; sigma = 0.3 mag, which leaves room for variability
-    and blends) or taken to be r where only that is known (sigma = 0.6 mag). The cap keeps a wrong magnitude, as
-    saturation makes them, from overruling positions: 5 sigma of magnitude weigh no more than 1.5". A candidate without
-    G costs 1. Equal costs go to the nearer, then the brighter source, then the smaller ``source_id``, so that the
-    order of the rows never matters.
+    target's r and g - i as by `stellarclass.physics.gaia_from_sdss` (sigma = 0.3 mag, which leaves room for
+    variability and blends), or taken to be r where only that is known (sigma = 0.6 mag). The cap keeps a wrong
+    magnitude, as saturation makes them, from overruling positions: 5 sigma of magnitude weigh no more than 1.5". A
+    candidate without G costs 1. Equal costs go to the nearer, then the brighter source, then the smaller
+    ``source_id``, so that the order of the rows never matters.
 
     A target that names its ``source_id`` gets that source if it is among the candidates, at whatever separation.
 
@@ -367,22 +384,15 @@ def _separations(targets, rows, row_epoch):
     at = np.where(np.isfinite(target_epoch) & ~moving, target_epoch, row_epoch)
     target_at = propagate(targets.ra[t], targets.dec[t], targets.pmra[t], targets.pmdec[t], target_epoch, at)
     source_at = propagate(*(rows[c] for c in ("ra", "dec", "pmra", "pmdec", "ref_epoch")), at)
-    chord = np.linalg.norm(_unit_vectors(*target_at) - _unit_vectors(*source_at), axis=-1)
+    chord = np.linalg.norm(unit_vectors(*target_at) - unit_vectors(*source_at), axis=-1)
     return np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))) * 3600
-
-
-def _unit_vectors(ra, dec):
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 def _magnitude_cost(ugriz, g_mag):
     """Cost of the difference between a candidate's G and what the target's magnitudes predict, per candidate."""
     _, g, r, i, _ = ugriz.T
-    color = g - i
-    # Riello et al. (2021), table C.2, "G - g = f(g - i)"; -1 < g - i < 9.
-    predicted = g + np.polynomial.polynomial.polyval(color, [-0.1064, -0.4964, -0.09339, 0.004444])
-    known = np.isfinite(predicted) & (color > -1.0) & (color < 9.0)
+    predicted = r + physics._g_minus_r(g - i)
+    known = np.isfinite(predicted)
     difference = np.where(known, predicted, r) - g_mag
     cost = np.minimum((difference / np.where(known, SIGMA_MAGNITUDE, SIGMA_MAGNITUDE_R)) ** 2, LARGEST_MAGNITUDE_COST)
     return np.where(np.isfinite(difference), cost, UNKNOWN_MAGNITUDE_COST)

@@ -204,7 +204,7 @@ def test_without_magnitudes_the_nearest():
     assert choose({}, (1.0, 15.0), (0.5, 20.0)) == 1
 
 
-# A star of g - i = 0.6 has G = g - 0.44 (Riello et al. 2021).
+# A star of g - i = 0.6 has G = r + 0.02.
 @pytest.mark.parametrize("bands", [{"g": 17.44, "r": 17.0, "i": 16.84}, {"r": 17.0}])
 def test_magnitude_decides_between_neighbors(bands):
     assert choose(bands, (0.3, 20.0), (0.6, 17.0)) == 1
@@ -212,10 +212,20 @@ def test_magnitude_decides_between_neighbors(bands):
 
 
 def test_color_sharpens_the_magnitude():
-    """An M dwarf of r = 20 has G = 19.1; r alone prefers the neighbor."""
+    """An M dwarf of r = 20 has G = 19.4; r alone prefers the neighbor, and so does a color that is not whole."""
     m_dwarf = {"g": 21.4, "r": 20.0, "i": 18.4}
-    assert choose(m_dwarf, (0.30, 20.0), (0.35, 19.14)) == 1
-    assert choose({"r": 20.0}, (0.30, 20.0), (0.35, 19.14)) == 0
+    assert choose(m_dwarf, (0.30, 20.0), (0.35, 19.37)) == 1
+    assert choose({"r": 20.0}, (0.30, 20.0), (0.35, 19.37)) == 0
+    assert choose({"r": 20.0, "i": 18.4}, (0.30, 20.0), (0.35, 19.37)) == 0
+    assert choose({"g": 21.4, "i": 18.4}, (0.30, 20.0), (0.35, 19.37)) == 0
+
+
+@pytest.mark.parametrize(("g_i", "g_mag"), [(-0.3, 16.92), (1.5, 17.02), (3.0, 16.37), (9.0, 15.85)])
+def test_magnitudes_are_predicted_as_physics_has_them(g_i, g_mag):
+    """Of two neighbors 0.2 mag apart the one that the color calls for; colors beyond the table are held at its end."""
+    bands = {"g": 17.0 + g_i, "r": 17.0, "i": 17.0}
+    for other in (g_mag - 0.2, g_mag + 0.2):
+        assert choose(bands, (0.5, other), (0.5, g_mag)) == 1
 
 
 def test_a_wrong_magnitude_does_not_overrule_two_arcsec():

@@ -28,7 +28,7 @@ ALLOWED = {
     "combine": (),
     "skyregions": (),
     "targets": ("schema", "columns"),
-    "astrometry": ("targets",),
+    "astrometry": ("targets", "physics"),
     "archives": ("targets", "columns", "astrometry"),
     "stamps": ("targets", "astrometry", "archives.base", "physics"),
     "simulate": ("targets", "astrometry", "archives.base", "archives.localastrometry", "stamps", "physics"),

@@ -15,6 +15,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 
+from ..astrometry import unit_vectors
 from ..exceptions import BadAnswerError
 from .base import BANDS
 from .objid import valid_field
@@ -176,8 +177,8 @@ def _match(ra, dec, rows):
         no = np.zeros(n, bool)
         return CrossMatch(no, no.copy(), ids, ids.copy(), ids.copy(), ids.copy(), ids.copy(), np.full((n, 5), np.nan))
     # The squared chord keeps 1e-6 of 3 arcsec, and the loop keeps N x rows out of memory.
-    there = _unit_vectors(rows["ra"], rows["dec"])
-    here = _unit_vectors(ra, dec)
+    there = unit_vectors(rows["ra"], rows["dec"])
+    here = unit_vectors(ra, dec)
     limit = (2 * np.sin(CROSSID_RADIUS.to_value(u.rad) / 2)) ** 2
     best = np.full(n, -1)
     near = []
@@ -196,8 +197,3 @@ def _match(ra, dec, rows):
     psfmag[~((psfmag > 0) & (psfmag < 40))] = np.nan  # -9999 stands for none
     ids = {name: rows[name][best] for name in ("objid", "run", "rerun", "camcol", "field")}
     return CrossMatch(found, ambiguous, **ids, psfmag=psfmag)
-
-
-def _unit_vectors(ra, dec):
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import Table
 from scipy.spatial import KDTree
 
+from ..astrometry import unit_vectors
 from ..exceptions import ArchiveError, InputError
 from ._candidates import COLUMNS, FAST, GAIA_EPOCH, candidate_table, search_reach
 
@@ -60,7 +61,7 @@ class LocalAstrometry:
                 raise ArchiveError(f"cannot be read as a table: {error}", path) from error
         self.name = name or "local table"
         self._rows = _gaia_rows(table, self.name)
-        self._vectors = _unit_vectors(self._rows["ra"], self._rows["dec"])
+        self._vectors = unit_vectors(self._rows["ra"], self._rows["dec"])
         # Two trees, as few stars are fast and only they need the wide circle.
         speed = np.hypot(self._rows["pmra"], self._rows["pmdec"])
         self._fast = np.flatnonzero(np.nan_to_num(speed) > FAST)
@@ -71,6 +72,7 @@ class LocalAstrometry:
         return len(self._rows["source_id"])
 
     def __repr__(self):
+        """Name, and how many sources it has."""
         return f"<LocalAstrometry {self.name!r}: {len(self)} sources>"
 
     def candidates(self, ra, dec, *, radius, progress=None):
@@ -91,7 +93,7 @@ class LocalAstrometry:
             See `~stellarclass.archives.base.AstrometrySource`.
         """
         reach = search_reach(radius, self._rows["ref_epoch"] if len(self) else GAIA_EPOCH)
-        places = _unit_vectors(np.asarray(ra, float), np.asarray(dec, float))
+        places = unit_vectors(ra, dec)
         near_target, near_row = _pairs(places, self._all_tree, reach.slow)
         far_target, far_row = _pairs(places, self._fast_tree, reach.fast)
         pairs = np.stack([np.r_[near_target, far_target], np.r_[near_row, self._fast[far_row]]], axis=1)
@@ -106,11 +108,6 @@ def _pairs(places, tree, degrees):
     chord = 2 * np.sin(np.radians(degrees) / 2)
     pairs = KDTree(places).sparse_distance_matrix(tree, chord, output_type="ndarray")
     return pairs["i"], pairs["j"]
-
-
-def _unit_vectors(ra, dec):
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)
 
 
 def _gaia_rows(table, name):

@@ -13,7 +13,7 @@ from astropy.wcs import WCS
 
 from .. import flags
 from .._progress import progress_bar
-from ..astrometry import propagate
+from ..astrometry import propagate, unit_vectors
 from ..exceptions import InputError, NotInArchiveError, StellarclassWarning
 from .base import BANDS, FieldKey
 from .frames import read_frame, read_geometry
@@ -73,7 +73,8 @@ class LocalSAS:
         return f"SDSS frames in {self.root}"
 
     def __repr__(self):
-        return f"LocalSAS({str(self.root)!r})"
+        """The folder; what lies in it is not looked at for this."""
+        return f"<LocalSAS {str(self.root)!r}>"
 
     def keys(self):
         """Fields that have at least one frame here.
@@ -139,7 +140,7 @@ class LocalSAS:
         rows = np.flatnonzero(todo)
         if not len(rows):
             return targets
-        here = _unit_vectors(targets.ra[rows], targets.dec[rows])
+        here = unit_vectors(targets.ra[rows], targets.dec[rows])
         best = np.full(len(rows), -1)
         depth = np.full(len(rows), -0.5)  # pixels from the edge; the edge is half a pixel beyond the outermost centers
         with progress_bar(len(self._footprints), enabled=progress, desc="Fields on disk", unit="field") as bar:
@@ -205,7 +206,7 @@ def _footprint(key, paths):
             continue
         nx, ny = wcs.pixel_shape
         corners = np.array([[-0.5, -0.5], [nx - 0.5, -0.5], [nx - 0.5, ny - 0.5], [-0.5, ny - 0.5]])
-        corners = _unit_vectors(*wcs.wcs_pix2world(corners, 0).T)
+        corners = unit_vectors(*wcs.wcs_pix2world(corners, 0).T)
         center = corners.sum(axis=0) / np.linalg.norm(corners.sum(axis=0))
         radius = np.arccos(np.clip(corners @ center, -1, 1)).max() + np.radians(_MARGIN)
         return _Footprint(key, wcs, epoch, center, radius)
@@ -222,8 +223,3 @@ def _pixels_from_edge(footprint, targets, rows):
     x, y = footprint.wcs.wcs_world2pix(ra, dec, 0)
     nx, ny = footprint.wcs.pixel_shape
     return np.min([x, nx - 1 - x, y, ny - 1 - y], axis=0)
-
-
-def _unit_vectors(ra, dec):
-    ra, dec = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=-1)

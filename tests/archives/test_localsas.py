@@ -37,7 +37,7 @@ def keys(targets):
 
 def test_it_is_an_image_source(images):
     assert isinstance(images, ImageSource)
-    assert "LocalSAS" in repr(images)
+    assert repr(images) == f"<LocalSAS {str(images.root)!r}>"
     assert str(images.root) in images.name
 
 

@@ -155,6 +155,11 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *unused):
         pass
 
+    def handle(self):
+        # A client that gives up closes the connection: no news to the server.
+        with contextlib.suppress(ConnectionError):
+            super().handle()
+
     def do_GET(self):
         with self.sas._counted(Request("GET", self.path)):
             parts = urlsplit(self.path)
@@ -179,42 +184,40 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body, kind):
         fault = None if "?redirected" in self.path else self.sas._fault(self.path)
-        # A client that gives up closes the connection: no news to the server.
-        with contextlib.suppress(ConnectionError):
-            if isinstance(fault, int):
-                self._send(fault, b"no", "text/plain", {"Retry-After": "0"} if fault == 503 else {})
-            elif fault == "html":
-                self._send(200, HTML, "text/html")
-            elif fault in ("redirect", "loop"):
-                self._send(302, b"", kind, {"Location": self.path + ("?redirected" if fault == "redirect" else "")})
-            elif fault == "trickle headers":
-                self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-                while not self.sas._over.wait(0.02):
-                    self.wfile.write(b"z")
-                self.close_connection = True
-            elif fault == "hang":
-                self.sas._over.wait(HANG)
-                self.close_connection = True
-            elif fault == "close":
-                self.close_connection = True
-            elif isinstance(fault, bytes):
-                self._send(200, fault, kind)
-            elif body is None:
-                self._send(404, b"no such file", "text/plain")
-            elif fault == "short":
-                self._send(200, body[: len(body) // 2], kind)
-            elif fault == "truncated":
-                self._send(200, body[: len(body) // 2], kind, promise=len(body))
-                self.close_connection = True
-            elif fault == "trickle":
-                self._send(200, body[:1], kind, promise=len(body))
-                for byte in body[1:]:
-                    if self.sas._over.wait(0.02):
-                        break
-                    self.wfile.write(bytes([byte]))
-                self.close_connection = True
-            else:
-                self._send(200, body, kind)
+        if isinstance(fault, int):
+            self._send(fault, b"no", "text/plain", {"Retry-After": "0"} if fault == 503 else {})
+        elif fault == "html":
+            self._send(200, HTML, "text/html")
+        elif fault in ("redirect", "loop"):
+            self._send(302, b"", kind, {"Location": self.path + ("?redirected" if fault == "redirect" else "")})
+        elif fault == "trickle headers":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+            while not self.sas._over.wait(0.02):
+                self.wfile.write(b"z")
+            self.close_connection = True
+        elif fault == "hang":
+            self.sas._over.wait(HANG)
+            self.close_connection = True
+        elif fault == "close":
+            self.close_connection = True
+        elif isinstance(fault, bytes):
+            self._send(200, fault, kind)
+        elif body is None:
+            self._send(404, b"no such file", "text/plain")
+        elif fault == "short":
+            self._send(200, body[: len(body) // 2], kind)
+        elif fault == "truncated":
+            self._send(200, body[: len(body) // 2], kind, promise=len(body))
+            self.close_connection = True
+        elif fault == "trickle":
+            self._send(200, body[:1], kind, promise=len(body))
+            for byte in body[1:]:
+                if self.sas._over.wait(0.02):
+                    break
+                self.wfile.write(bytes([byte]))
+            self.close_connection = True
+        else:
+            self._send(200, body, kind)
 
     def _send(self, status, body, kind, headers=(), promise=None):
         self.send_response(status)
