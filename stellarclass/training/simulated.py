@@ -53,6 +53,7 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     """
     if n < 1 or processes < 1:
         raise ValueError(f"{n} stars by {processes} processes: at least one of each is needed")
+    recipes.from_dict(recipe)  # what is wrong with it shows here, not in a worker
     seeds = np.random.SeedSequence(seed).spawn(-(-n // _BLOCK))
     jobs = [(s, recipe) for s in seeds]
     if processes == 1:
