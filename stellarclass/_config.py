@@ -17,7 +17,7 @@ class Conf(_config.ConfigNamespace):
     gaia_table = _config.ConfigItem("gaiadr3.gaia_source", "Name of the Gaia source table on that service.")
     sdss_data_release = _config.ConfigItem(17, "SDSS data release that images and catalogs are taken from.")
     timeout = _config.ConfigItem(60.0, "Seconds without a byte after which a request to an archive is given up.")
-    time_budget = _config.ConfigItem(600.0, "Seconds that one chunk of an archive query may take, retries included.")
+    time_budget = _config.ConfigItem(600.0, "Seconds that a frame or a chunk of positions may take, retries included.")
     retries = _config.ConfigItem(3, "Times that a failed request is tried again.")
     connections = _config.ConfigItem(4, "Downloads at a time from one archive.")
     skyserver_chunk = _config.ConfigItem(500, "Positions in one SkyServer cross-identification.")

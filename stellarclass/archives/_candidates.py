@@ -71,7 +71,10 @@ def search_reach(radius, ref_epoch=GAIA_EPOCH):
         raise TypeError(f"radius must be an angle with a unit, such as 3 * u.arcsec, not {radius!r}")
     degrees = radius.to_value(u.deg)
     if not 0 < degrees <= 0.1:
-        raise InputError(f"the match radius must be above 0 and at most 6 arcmin, not {radius}")
+        raise InputError(
+            f"the match radius must be above 0 and at most 6 arcmin, not {radius}; "
+            "stellarclass.skyregions.cover_circle makes small circles of a large one"
+        )
     years = np.max([np.subtract(ref_epoch, FIRST_EPOCH), np.subtract(LAST_EPOCH, ref_epoch)])
     per_mas = float(years) / 3.6e6
     return Reach(slow=degrees + FAST * per_mas, fast=degrees + FASTEST * per_mas)

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pyvo
+from astropy import units as u
 from astropy.io import votable
 from astropy.table import Table, vstack
 
@@ -36,6 +37,9 @@ OR g.pmra * g.pmra + g.pmdec * g.pmdec BETWEEN {least:.1f} AND {most:.1f}"""
 
 MAX_ROWS = 200_000
 """Rows asked for at most per chunk; more is an overflow, and the chunk is halved."""
+
+MAX_SKY = 2 * u.deg**2
+"""Sky in the circles of one query: 90,000 rows on average, so that few overflow and each is soon answered."""
 
 MAX_BYTES = 256_000_000
 """Largest answer accepted per chunk: `MAX_ROWS` with every tag of a verbose VOTable."""
@@ -138,8 +142,8 @@ class Gaia:
     def candidates(self, ra, dec, *, radius, progress=None):
         """Every source that may lie within ``radius`` of a position at any epoch from 1998 to 2030.
 
-        Positions go up in chunks. A chunk whose answer overflows is halved until it fits, one that fails otherwise
-        as long as the halves are answered.
+        Positions go up in chunks, smaller ones where ``radius`` is large. A chunk whose answer overflows is halved
+        until it fits, one that fails otherwise as long as halves of it are answered.
 
         Parameters
         ----------
@@ -169,7 +173,7 @@ class Gaia:
             return self._ask(query, index, ra[index], dec[index], partial(transport.fetch, **limits))
 
         with progress_bar(len(ra), enabled=progress, desc=self.name, unit="star") as bar:
-            size = conf.gaia_chunk if self._chunk is None else self._chunk
+            size = min(conf.gaia_chunk if self._chunk is None else self._chunk, _circles(radius))
             answers, failures = ask_in_chunks(len(ra), ask, size=size, transport=transport, progress=bar)
         tables = [candidate_table([], {name: [] for name in COLUMNS}), *(table for _, table in answers)]
         found = vstack(tables, metadata_conflicts="silent") if answers else tables[0]
@@ -221,6 +225,11 @@ class Gaia:
             return candidate_table(target, rows)
         except (TypeError, ValueError) as error:
             raise BadAnswerError(f"a column of the answer is not of Gaia's type: {error}", self.url) from error
+
+
+def _circles(radius):
+    """How many circles make up `MAX_SKY`."""
+    return max(1, int((MAX_SKY / (np.pi * radius**2)).to_value(u.dimensionless_unscaled)))
 
 
 def _checked_table(name):

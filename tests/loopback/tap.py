@@ -175,7 +175,7 @@ class MicroTAP:
             for name, table in {**self._tables, **{f"tap_upload.{k.lower()}": v for k, v in uploads.items()}}.items():
                 _load(database, name, table)
                 columns.update({column.name.lower(): column for column in table.itercols()})
-            cursor = database.execute(_sqlite(adql))
+            cursor = database.execute(translate(adql))
             rows = cursor.fetchmany(limit + 1)
             names = [d[0].lower() for d in cursor.description]
         finally:
@@ -242,7 +242,8 @@ def _missing(column):
 
 
 @functools.lru_cache  # the parser takes a second
-def _sqlite(adql):
+def translate(adql):
+    """The few forms of ADQL that are needed here, as SQLite has them."""
     from queryparser.adql import ADQLQueryTranslator
 
     sql = ADQLQueryTranslator(adql).to_postgresql().rstrip(";")
