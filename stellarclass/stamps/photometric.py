@@ -74,7 +74,22 @@ class PhotometricRecipe:
     size: int = 16
 
     def __call__(self, stamps, astrometry, *, photometry=None):
-        """Network inputs of N stars; ``photometry`` saves measuring the stamps again."""
+        """Network inputs of N stars.
+
+        Parameters
+        ----------
+        stamps : `~stellarclass.stamps.Stamps`
+            N stamps.
+        astrometry : `~stellarclass.astrometry.Astrometry`
+            Of the same stars; NaN where there is none.
+        photometry : `~stellarclass.stamps.photometry.Photometry`, optional
+            Measured on these stamps; saves measuring them again.
+
+        Returns
+        -------
+        dict of str to ndarray
+            The arrays above, all finite.
+        """
         photometry = measure(stamps) if photometry is None else photometry
         used = photometry.used
         n = len(used)
@@ -87,7 +102,7 @@ class PhotometricRecipe:
         color = np.where(used, magnitude - reference[:, None], 0.0)
         with np.errstate(invalid="ignore"):
             apertures = asinh_magnitude(np.moveaxis(photometry.apertures, 2, 0)) - magnitude  # (3, N, 5)
-        apertures = np.nan_to_num(np.clip(np.moveaxis(apertures, 0, 2), -1, 1)).reshape(n, -1)
+        apertures = np.nan_to_num(np.clip(np.moveaxis(apertures, 0, 2), -1, 1)).reshape(n, 5 * len(APERTURES))
         known = np.isfinite(stamps.psf).all(-1)
         width = np.log(fwhm(np.where(known[..., None], stamps.psf, TYPICAL_PSF)) / fwhm(TYPICAL_PSF))
         columns = [
