@@ -87,7 +87,10 @@ def rendered_labels(data, ensemble):
     classifier = Classifier(ensemble, label_system="sdss", astrometry=False)
     rows = []
     for known in (False, True):
-        answer = classes(classifier.classify_stamps(render_stars(stars, seed=5, psf_known=known)))
+        stamps = render_stars(stars, seed=5)
+        if not known:
+            stamps.psf[:] = np.nan
+        answer = classes(classifier.classify_stamps(stamps))
         recall = {c: (answer == c)[labels == c].mean() for c in order}
         near = np.array(
             [abs(order.find(a) - order.find(b)) <= 1 and a != "?" for a, b in zip(answer, labels, strict=True)]

@@ -5,7 +5,56 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["CompactNet"]
+__all__ = ["CompactNet", "LabelMap"]
+
+
+class LabelMap(nn.Module):
+    """From physical outputs and their uncertainties to the classes of a survey's pipeline.
+
+    A pipeline's classes meet within a few hundredths of a magnitude, finer than a plain dense layer would ever resolve:
+    steps along g-i, and the metal lines' colors where stars are hot enough to show them, are laid out beforehand.
+
+    Parameters
+    ----------
+    classes : int
+        Number of classes C.
+    width : int
+        Hidden units.
+    """
+
+    def __init__(self, classes, width=64):
+        super().__init__()
+        self.register_buffer("knots", torch.arange(-0.4, 2.6, 0.1), persistent=False)
+        self.layer1 = nn.Linear(len(self.knots) + 17, width)
+        self.layer2 = nn.Linear(width, width)
+        self.layer3 = nn.Linear(width, classes)
+
+    def forward(self, physical):
+        """Logits (B, C) from the outputs of a `CompactNet`, a dict of tensors (B, ...)."""
+        u_g, g_r, r_i, i_z = physical["colors_mean"].unbind(1)
+        g_i = g_r + r_i
+        u_g = u_g.clamp(0, 2.2) - 1.1
+        hot = torch.sigmoid((1 - g_i) * 10)
+        shapes = [
+            g_i,
+            hot,
+            3 * hot * u_g,
+            6 * hot * u_g * (g_i - 0.4),
+            4 * hot * u_g**2,
+            15 * hot * (g_r - 0.74 * g_i),
+            10 * hot * (i_z - 0.05),
+            5 * (i_z - 0.15 * g_i),
+            3 * (physical["bp_rp_mean"] - 0.8).clamp(-1, 1),
+            0.5 * physical["bp_rp_logvar"],
+            5 * (physical["log_teff"] - 3.72),
+            physical["radius_mean"],
+            0.5 * physical["radius_variance"].log(),
+        ]  # 13 of (B,)
+        steps = torch.sigmoid(15 * (g_i[:, None] - self.knots))  # (B, K)
+        x = torch.cat([steps, torch.stack(shapes, dim=1), 0.5 * physical["colors_logvar"]], dim=1)  # (B, K + 17)
+        x = F.silu(self.layer1(x))
+        x = x + F.silu(self.layer2(x))
+        return self.layer3(x)
 
 
 class CompactNet(nn.Module):
@@ -73,7 +122,7 @@ class CompactNet(nn.Module):
         self.trunk2 = nn.Linear(width, width)
         self.trunk3 = nn.Linear(width, width)
         self.physical = nn.Linear(width, 4 + 4 + 2 + 1 + 2)
-        self.sdss_map = nn.Sequential(nn.Linear(13, 64), nn.SiLU(), nn.Linear(64, classes))
+        self.sdss_map = LabelMap(classes)
         # Start from the first guesses: colors as measured, radius as its base.
         nn.init.zeros_(self.physical.weight)
         nn.init.zeros_(self.physical.bias)
@@ -111,9 +160,7 @@ class CompactNet(nn.Module):
             "radius_mean": radius,
             "radius_variance": variance,
         }
-        one = [bp_rp, 0.5 * bp_rp_logvar, (log_teff - 3.72) * 5, radius, 0.5 * variance.log()]
-        physical = torch.cat([colors, 0.5 * logvar, torch.stack(one, dim=1)], dim=1)  # (B, 13)
-        answer["logits_sdss"] = self.sdss_map(physical)
+        answer["logits_sdss"] = self.sdss_map(answer)
         answer["logits_pecaut_mamajek"] = self._classes_of_color(bp_rp, bp_rp_logvar)
         return answer
 
