@@ -8,9 +8,11 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from scipy import ndimage
 
 from stellarclass import Classifier, fetch_stamps
-from stellarclass.archives import FieldKey, LocalAstrometry, LocalSAS
+from stellarclass.archives import FieldKey, LocalAstrometry, LocalSAS, read_frame
+from stellarclass.stamps.cutouts import sky_sigma
 from stellarclass.stamps.photometry import measure
 from stellarclass.targets import parse_targets
 
@@ -63,3 +65,14 @@ def sparse(real_data, local_images):
     coords = SkyCoord(catalog["RA"], catalog["DEC"], unit="deg")
     stamps = fetch_stamps(coords, images=local_images)
     return SimpleNamespace(catalog=catalog, coords=coords, stamps=stamps, photometry=measure(stamps))
+
+
+@pytest.fixture(scope="session")
+def four_band_stars(real_data):
+    """Stars of r = 16 to 19.5 or so in field 2188-2-37, which has no i frame: peaks of the r frame."""
+    folder = real_data / "sas" / "dr17" / "eboss" / "photoObj" / "frames" / "301" / "2188" / "2"
+    frame = read_frame(folder / "frame-r-002188-2-0037.fits.bz2")
+    smooth = ndimage.gaussian_filter(frame.data, 1.5)
+    peak = (smooth == ndimage.maximum_filter(smooth, 25)) & (smooth > 20 * sky_sigma(smooth)) & (smooth < 20)
+    y, x = np.nonzero(peak[40:-40, 40:-40])
+    return SkyCoord(*frame.wcs.wcs_pix2world(x + 40, y + 40, 0), unit="deg")
