@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.table import Table
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -68,3 +69,17 @@ def test_transformation_to_gaia_of_a_solar_twin():
     g_mag, color = gaia_from_sdss(5.11 * u.mag, 4.65 * u.mag, 4.53 * u.mag)
     assert abs(g_mag.value - 4.67) < 0.03
     assert abs(color.value - 0.82) < 0.06
+
+
+def test_transformation_to_gaia_of_a_cluster(real_data):
+    """Main sequence and giants of M67, with SDSS and Gaia photometry of their own: no color is off by 0.1 mag."""
+    table = Table.read(real_data / "labels" / "gaia_sdss_special.ecsv")
+    table = table[np.char.endswith(np.ma.filled(table["source"], "").astype(str), "NGC_2682.fits")]
+    g, r, i, g_mag = (
+        np.ma.filled(np.ma.asarray(table[c]).astype(float), np.nan) for c in ("g", "r", "i", "phot_g_mean_mag")
+    )
+    predicted, _ = gaia_from_sdss(g * u.mag, r * u.mag, i * u.mag)
+    for blue in np.arange(0.0, 3.0, 0.5):
+        inside = (g - i > blue) & (g - i < blue + 0.5) & np.isfinite(g_mag) & np.isfinite(predicted.value)
+        assert inside.sum() > 30
+        assert abs(np.median(g_mag[inside] - predicted.value[inside])) < 0.1

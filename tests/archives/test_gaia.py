@@ -60,11 +60,6 @@ def service(rows):
         yield tap
 
 
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
-
-
 def ask(source, places=PLACES, **options):
     return source.candidates(places["ra"], places["dec"], radius=RADIUS, **options)
 

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 import pytest
 
 from stellarclass import conf
-from stellarclass.archives import transport as transport_module
 from stellarclass.archives.transport import Transport, page_title
 from stellarclass.exceptions import (
     ArchiveError,
@@ -72,11 +71,6 @@ def slowly(start, piece, pause=0.02):
 
 def whole(body, *headers):
     return [b"\r\n".join([OK.rstrip(), b"Content-Length: %d" % len(body), b"Connection: close", *headers, b"", body])]
-
-
-@pytest.fixture
-def hasty(monkeypatch):
-    monkeypatch.setattr(transport_module, "_FIRST_DELAY", 0.01)
 
 
 def fetch(url, *, limit=1_000_000, timeout=10.0, time_budget=30.0, retries=0, **options):
@@ -147,7 +141,7 @@ def test_an_answer_that_breaks_off(start):
         fetch(url)
 
 
-def test_retry_after_is_waited_for(hasty):
+def test_retry_after_is_waited_for():
     busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with serving([busy], whole(b"text")) as (url, _):
         start = time.monotonic()
@@ -155,7 +149,7 @@ def test_retry_after_is_waited_for(hasty):
     assert time.monotonic() - start >= 1
 
 
-def test_retry_after_beyond_the_budget_is_not_waited_for(hasty):
+def test_retry_after_beyond_the_budget_is_not_waited_for():
     busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with serving([busy]) as (url, _), pytest.raises(ArchiveTimeoutError, match="HTTP 503 Busy; the time budget of 5 s"):
         fetch(url, retries=1, time_budget=5.0)

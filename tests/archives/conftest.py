@@ -1,0 +1,33 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""SDSS on loopback, and archives that are tried again at once."""
+
+import pytest
+from astropy import units as u
+from loopback.sas import SASServer
+from skycatalog import star_catalog
+
+from stellarclass.archives import SDSS, transport
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """No waiting before the next try."""
+    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
+
+
+@pytest.fixture
+def catalog():
+    return star_catalog()
+
+
+@pytest.fixture
+def server(sas_tree, catalog):
+    with SASServer(sas_tree, catalog=catalog) as server, server.configured():
+        yield server
+
+
+@pytest.fixture
+def sdss(request, tmp_path):
+    """Patient, so that a busy machine makes no difference, unless the test is about patience."""
+    hangs = hasattr(request.node, "callspec") and request.node.callspec.params.get("fault") == "hang"
+    return SDSS(cache_dir=tmp_path / "frames", retries=2, timeout=(0.5 if hangs else 30) * u.s)
