@@ -48,6 +48,9 @@ _METALLICITY = ((-0.2, 0.2), (-0.7, 0.25), (-1.46, 0.35))
 # Velocity dispersion and lag behind the Sun in km/s: Bond et al. (2010, ApJ 716, 1).
 _VELOCITY_SIGMA, _VELOCITY_LAG = np.array([30.0, 50.0, 130.0]), np.array([10.0, 45.0, 200.0])
 
+# Shares of stars whose scatter about the locus is so many times the normal one: as in SDSS's spectroscopic sample.
+_OUTLIER_WIDTHS, _OUTLIER_SHARES = (1.0, 3.0, 10.0), (0.85, 0.12, 0.03)
+
 # A_band / A_V for R_V = 3.1: Schlafly & Finkbeiner (2011, ApJ 737, 103), Table 6.
 _EXTINCTION = np.array([4.239, 3.303, 2.285, 1.698, 1.263]) / 3.1
 _BP_RP_PER_G_I = 0.82  # reddening in BP-RP over reddening in g-i
@@ -223,8 +226,11 @@ def _scattered_locus(rng, g_i, fe_h):
     """Intrinsic colors (n, 4) with the width of the locus; g-i stays what it is."""
     colors = locus_colors(g_i, fe_h)
     # Width of the locus perpendicular to itself: Ivezic et al. (2004, AN 325, 583); u-g carries gravity and binaries.
-    width = np.where(g_i[:, None] < 1.8, [0.03, 0.012, 0.0, 0.012], [0.10, 0.03, 0.0, 0.02])
-    colors = colors + rng.normal(size=colors.shape) * width
+    width = np.where(g_i[:, None] < 1.8, [0.05, 0.015, 0.0, 0.014], [0.10, 0.03, 0.0, 0.02])
+    # Unresolved companions (white dwarfs above all), emission lines and spots: a few stars lie far off the locus. A
+    # network that never saw any would pull such colors back onto it, against what it measured.
+    tail = rng.choice(_OUTLIER_WIDTHS, len(g_i), p=_OUTLIER_SHARES)[:, None]
+    colors = colors + rng.normal(size=colors.shape) * width * tail
     colors[:, 2] = g_i - colors[:, 1]
     return colors
 
