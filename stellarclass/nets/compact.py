@@ -24,7 +24,7 @@ class LabelMap(nn.Module):
 
     def __init__(self, classes, width=64):
         super().__init__()
-        self.register_buffer("knots", torch.arange(-0.4, 2.6, 0.1), persistent=False)
+        self.register_buffer("knots", torch.linspace(-0.4, 2.5, 30), persistent=False)
         self.layer1 = nn.Linear(len(self.knots) + 17, width)
         self.layer2 = nn.Linear(width, width)
         self.layer3 = nn.Linear(width, classes)

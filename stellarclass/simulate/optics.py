@@ -16,7 +16,7 @@ from ..stamps.base import MASK_MISSING, MASK_SATURATED, STAMP_SIZE, Stamps
 from ..stamps.photometry import SOFTENING
 from ..stamps.psf import TYPICAL_PSF, profile
 
-__all__ = ["Conditions", "draw_conditions", "flux_from_magnitude", "render_stars"]
+__all__ = ["Conditions", "draw_conditions", "flux_from_magnitude", "flux_from_pogson", "render_stars"]
 
 BLOOM_COUNTS = 52_000.0
 """Counts at which a pixel saturates (the chips differ: 45,000 to 63,000)."""
@@ -106,8 +106,8 @@ def draw_conditions(n, *, seed):
     (3, 5)
     """
     rng = np.random.default_rng(seed)
-    # Median seeing 1.23 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
-    seeing = np.exp(rng.normal(0, 0.16, (n, 1)) + rng.normal(0, 0.05, (n, 5))) * 0.95
+    # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
+    seeing = np.exp(rng.normal(0, 0.18, (n, 1)) + rng.normal(0, 0.05, (n, 5)))
     psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
     psf[..., 0] *= seeing
     psf[..., 1] = psf[..., 0] * rng.uniform(1.75, 2.2, (n, 5))
@@ -122,6 +122,22 @@ def draw_conditions(n, *, seed):
         per_count=_PER_COUNT * 10 ** rng.normal(0, 0.03, (n, 5)),
         camcol=camcol,
     )
+
+
+def flux_from_pogson(magnitude):
+    """Nanomaggies of ordinary, logarithmic magnitudes: what a star truly sends, never negative.
+
+    Parameters
+    ----------
+    magnitude : ndarray
+        In mag, zero point 22.5.
+
+    Returns
+    -------
+    ndarray
+        Same shape.
+    """
+    return 10 ** (0.4 * (22.5 - np.asarray(magnitude, float)))
 
 
 def flux_from_magnitude(magnitude):
@@ -337,7 +353,7 @@ def _render(rng, magnitudes, conditions, density):
     star, x, y, neighbor_magnitudes = _neighbors(rng, n, density)
     if star.size:
         x, y = x[:, None] + offsets[star, :, 0], y[:, None] + offsets[star, :, 1]
-        _add_stars(images, conditions.psf, star, x, y, flux_from_magnitude(neighbor_magnitudes))
+        _add_stars(images, conditions.psf, star, x, y, flux_from_pogson(neighbor_magnitudes))
     # The frame's sky model errs by a few hundredths of its noise; unresolved stars leave a pedestal in crowded fields.
     pedestal = rng.normal(0, 0.03, (n, 5)) + 0.02 * np.sqrt(density / _NEIGHBOR_DENSITY)[:, None] * rng.random((n, 1))
     images += (pedestal * conditions.sky_sigma)[..., None, None].astype(np.float32)

@@ -22,7 +22,7 @@ from ..astrometry import propagate
 from ..exceptions import InputError
 from ..targets import NO_ID
 from .gaia import observe_astrometry
-from .optics import _star_shapes, add_noise, draw_conditions, flux_from_magnitude
+from .optics import _star_shapes, add_noise, draw_conditions, flux_from_pogson
 from .population import draw_stars
 
 __all__ = ["SimulatedField", "SimulatedImages", "field"]
@@ -209,7 +209,7 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
     faint_x, faint_y = rng.uniform(0, nx, len(faint)), rng.uniform(0, ny, len(faint))
     faint_ra, faint_dec = wcs["r"].wcs_pix2world(faint_x, faint_y, 0)
     all_ra, all_dec = np.concatenate([ra, faint_ra]), np.concatenate([dec, faint_dec])
-    flux = flux_from_magnitude(np.concatenate([magnitudes, np.stack([faint[b].value for b in BANDS], axis=1)]))
+    flux = flux_from_pogson(np.concatenate([magnitudes, np.stack([faint[b].value for b in BANDS], axis=1)]))
     frames = {}
     for k, band in enumerate(BANDS):
         px, py = wcs[band].wcs_world2pix(all_ra, all_dec, 0)

@@ -9,7 +9,9 @@ from astropy import units as u
 from .. import physics
 from ..astrometry import Astrometry
 from ..simulate import LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
+from ..simulate.optics import flux_from_pogson
 from ..stamps import recipes
+from ..stamps.photometry import asinh_magnitude
 
 __all__ = ["make_training_set"]
 
@@ -85,9 +87,10 @@ def _make_block(job):
     for share, count in ((_DROP_BAND, 1), (_DROP_TWO_BANDS, 2)):
         for row in np.flatnonzero(rng.random(_BLOCK) < share):
             seen[row, rng.choice(5, count, replace=False)] = np.nan
+    asinh = asinh_magnitude(flux_from_pogson(seen))  # as a catalog would print them
     visible = stars.copy(copy_data=False)
     for k, band in enumerate("ugriz"):
-        visible[band] = seen[:, k] * u.mag
+        visible[band] = asinh[:, k] * u.mag
     known = rng.random(_BLOCK) >= _DROP_PSF
     stamps = render_stars(visible, seed=rng)
     stamps.psf[~known] = np.nan
