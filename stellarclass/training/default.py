@@ -29,7 +29,7 @@ from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
 from .calibrate import calibrate_ensemble
-from .label_head import fit_label_map
+from .label_head import fit_label_head
 from .loop import TrainingConfig, evaluate_loss, train_network
 from .simulated import make_training_set
 
@@ -82,7 +82,7 @@ def main(argv=None):
         _say(f"member {k + 1} of {args.members}")
         folder = args.work / f"member-{k}"
         train_network(members[-1], data, validation, config, seed=k, folder=folder, device=args.device, log=_say)
-        fit_label_map(members[-1], data, seed=k, device=args.device)
+        fit_label_head(members[-1], data, seed=k, device=args.device)
         parts = evaluate_loss(members[-1], validation, args.device)
         losses.append({name: round(value, 5) for name, value in parts.items()})
     calibration = _data_set(args.work, "calibration", args.calibration, recipe, args.processes)

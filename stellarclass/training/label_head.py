@@ -6,12 +6,12 @@ import math
 import torch
 from torch.nn import functional as F
 
-__all__ = ["fit_label_map"]
+__all__ = ["fit_label_head"]
 
 _LEARNING_RATE, _WEIGHT_DECAY, _BATCH = 3e-3, 1e-4, 1024
 
 
-def fit_label_map(network, data, *, system="sdss", epochs=12, seed=0, device="cpu"):
+def fit_label_head(network, data, *, system="sdss", epochs=12, seed=0, device="cpu"):
     """Train a network's map from physical outputs to the classes of a label system.
 
     Parameters

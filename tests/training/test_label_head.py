@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from stellarclass.nets.compact import CompactNet
-from stellarclass.training.label_head import fit_label_map
+from stellarclass.training.label_head import fit_label_head
 
 N, FEATURES, SIZE = 1500, 12, 8
 
@@ -30,7 +30,7 @@ def _fitted(data, **options):
     torch.manual_seed(0)
     network = CompactNet(features=FEATURES, size=SIZE, width=16, channels=4)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    return network, before, fit_label_map(network, data, **options)
+    return network, before, fit_label_head(network, data, **options)
 
 
 def test_it_learns_where_the_classes_meet_and_leaves_the_rest_alone(data):
