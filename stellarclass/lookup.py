@@ -33,7 +33,7 @@ __all__ = [
 
 
 _LISTED_CIRCLE = 5 * u.arcmin
-"""A region is listed in circles of this size: archives take no larger match radius."""
+"""A region is listed in circles of at most this size: archives take no larger match radius."""
 
 
 def image_source(images):
@@ -281,8 +281,9 @@ def sources_inside(region, source, *, margin, progress=None):
     from .skyregions import cover_circle, inside_region, region_circle
 
     center, radius = region_circle(region)
-    circles = cover_circle(center, radius + margin, _LISTED_CIRCLE)
-    found = source.candidates(circles.ra.deg, circles.dec.deg, radius=_LISTED_CIRCLE, progress=progress)
+    reach = min(radius + margin, _LISTED_CIRCLE)
+    circles = cover_circle(center, radius + margin, reach)
+    found = source.candidates(circles.ra.deg, circles.dec.deg, radius=reach, progress=progress)
     found = found[np.unique(np.asarray(found["source_id"]), return_index=True)[1]]
     around = LocalAstrometry(found, name=source.name)
     within = inside_region(region, SkyCoord(np.asarray(found["ra"]), np.asarray(found["dec"]), unit="deg"))

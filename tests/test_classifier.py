@@ -108,6 +108,13 @@ def test_a_row_depends_on_its_star_alone(rows, batch_size, classifier, pool, ans
     assert_same_rows(other.classify(pool[rows]), answers[rows], answers=TOLERANCE)
 
 
+@pytest.mark.parametrize("batch_size", [1, 5, 24])
+def test_the_size_of_batches_does_not_matter(classifier, pool, answers, sky, batch_size):
+    """The last batch is smaller than the others."""
+    other = Classifier(classifier.ensemble, images=sky.images, astrometry=sky.astrometry, batch_size=batch_size)
+    assert_same_rows(other.classify(pool), answers, answers=TOLERANCE)
+
+
 def test_the_number_of_threads_does_not_matter(classifier, pool, answers):
     threads = torch.get_num_threads()
     try:
@@ -261,19 +268,23 @@ def test_a_source_id_decides_between_neighbors(sky, classifier):
         assert bool(row["flags"][0] & flags.AMBIGUOUS_MATCH) is not bool(known)
 
 
-def test_a_star_is_cut_where_it_was(sky, classifier, answers):
+@pytest.mark.parametrize("with_gaia", [True, False])
+def test_a_star_is_cut_where_it_was(sky, classifier, pool, with_gaia):
     """Positions of the year 1900 with proper motions: the same stars, at the place of the same light."""
-    motion = [sky.truth[name][:6] for name in ("pmra", "pmdec")]
+    moved = np.flatnonzero(np.hypot(sky.truth["pmra"], sky.truth["pmdec"]) > 8 * u.mas / u.yr)[:6]  # 2 pixels
+    assert len(moved) == 6
+    motion = [sky.truth[name][moved] for name in ("pmra", "pmdec")]
     then = propagate(
-        sky.truth["ra"][:6].value, sky.truth["dec"][:6].value, *(m.value for m in motion),
+        sky.truth["ra"][moved].value, sky.truth["dec"][moved].value, *(m.value for m in motion),
         sky.coords.obstime.jyear, 1900.0,
     )  # fmt: skip
-    table = classifier.classify(
-        SkyCoord(*then, unit="deg", pm_ra_cosdec=motion[0], pm_dec=motion[1], obstime=Time(1900, format="jyear"))
-    )
+    coords = SkyCoord(*then, unit="deg", pm_ra_cosdec=motion[0], pm_dec=motion[1], obstime=Time(1900, format="jyear"))
+    source = sky.astrometry if with_gaia else False
+    same = Classifier(classifier.ensemble, images=sky.images, astrometry=source)
     assert_same_rows(
-        table, answers[:6], answers=2e-3, others=2e-3, leave_out=("ra", "dec", "match_separation", "class_set")
-    )
+        same.classify(coords), same.classify(pool[moved]),
+        answers=2e-3, others=2e-3, leave_out=("ra", "dec", "match_separation", "class_set"),
+    )  # fmt: skip
 
 
 def test_label_systems(sky, classifier, pool, default_ensemble):
@@ -326,6 +337,18 @@ def test_a_region_is_all_its_gaia_sources(sky, default_ensemble):
         sky.coords[[stars[sid] for sid in inside]]
     )
     assert_same_rows(table, same, answers=1e-3, others=1e-3, leave_out=("ra", "dec", "match_separation"))
+
+
+def test_neighbors_beyond_the_edge_of_a_region_count(sky, default_ensemble):
+    """A region of one star: another source outside of it may still be the one that the match radius holds."""
+    neighbor = sky.gaia[:1].copy()
+    neighbor["source_id"], neighbor["dec"] = 77, sky.gaia["dec"][0] + 20 * u.arcsec
+    gaia = LocalAstrometry(vstack([sky.gaia, neighbor]))
+    classifier = Classifier(default_ensemble, images=sky.images, astrometry=gaia, match_radius=30 * u.arcsec)
+    region = CircleSkyRegion(SkyCoord(sky.gaia["ra"][0], sky.gaia["dec"][0]), 1 * u.arcsec)
+    table = classifier.classify_region(region)
+    assert plain(table["source_id"])[0].tolist() == [sky.gaia["source_id"][0]]
+    assert table["match_count"][0] == 2
 
 
 def test_a_region_beyond_the_field(sky, default_ensemble):

@@ -107,6 +107,16 @@ def test_the_protocol_is_enough(default_ensemble, images, gaia, coords, expected
     assert len(mine.asked) == len(set(mine.asked)) == 2
 
 
+def test_fields_are_opened_in_the_order_of_the_targets(images, skies, coords):
+    for order in (slice(None), slice(None, None, -1)):
+        mine = Images(images)
+        targets = images.locate(parse_targets(coords[order]))
+        opened = [(field.key, rows.tolist()) for field, rows in lookup.open_fields(mine, targets)]
+        rows = [np.flatnonzero(targets.run == sky.contents.key.run).tolist() for sky in skies]
+        pairs = [(sky.contents.key, where) for sky, where in zip(skies, rows, strict=True)]
+        assert opened == sorted(pairs, key=lambda pair: pair[1][0])
+
+
 def failing(skies, **outcome):
     """The first field has no frames."""
     return lambda field: [Field(field.key, **outcome) if field.key == skies[0].contents.key else field]
