@@ -94,7 +94,7 @@ class Astrometry:
 
     @classmethod
     def empty(cls, n):
-        """No match for any of n stars.
+        """What is known of n stars about which nobody was asked: nothing.
 
         Parameters
         ----------
@@ -107,7 +107,7 @@ class Astrometry:
         """
         integers = {
             "source_id": np.full(n, NO_ID, np.int64),
-            "match_count": np.zeros(n, np.int64),
+            "match_count": np.full(n, NO_ID, np.int64),
             "flags": np.zeros(n, np.int64),
         }
         return cls(**{f.name: integers.get(f.name, np.full(n, np.nan)) for f in fields(cls)})

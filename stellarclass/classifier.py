@@ -221,7 +221,6 @@ class Classifier:
         ra, dec = propagate(here.ra, here.dec, here.pmra, here.pmdec, here.ref_epoch, epoch)
         if candidates is None:
             gaia = Astrometry.empty(len(rows))
-            gaia.match_count[:] = NO_ID
         else:
             gaia = lookup.match_field(targets, candidates, rows, epoch, radius=self.match_radius)
             matched = gaia.source_id != NO_ID
@@ -412,9 +411,7 @@ def _positive(value, name):
 def _astrometry_of(astrometry, n):
     """Astrometry of n stars from a table with units, from the real thing, or from nothing."""
     if astrometry is None:
-        known = Astrometry.empty(n)
-        known.match_count[:] = NO_ID
-        return known
+        return Astrometry.empty(n)
     known = astrometry if isinstance(astrometry, Astrometry) else Astrometry.from_table(astrometry)
     if len(known) != n:
         raise InputError(f"astrometry has {len(known)} rows for {n} stamps; it takes one for each, masked if unknown")

@@ -7,6 +7,7 @@ from astropy.table import MaskedColumn, QTable
 from astropy.time import Time
 from astropy.utils.masked import Masked
 
+from . import flags as _flags
 from . import lookup
 from .astrometry import UNITS, match, propagate
 from .exceptions import InputError
@@ -137,6 +138,6 @@ def _as_table(found, flags):
             table[name] = MaskedColumn(values, mask=missing)
         else:
             table[name] = Masked(values << unit, mask=missing) if missing.any() else values << unit
-    table["match_count"] = found.match_count
+    table["match_count"] = MaskedColumn(found.match_count, mask=(flags & _flags.FATAL) != 0)
     table["flags"] = flags
     return table

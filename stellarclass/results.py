@@ -35,7 +35,6 @@ class Results:
         self._radius_sb = np.full(n, np.nan)
         self._psfmag = targets.psfmag.copy()
         self._astrometry = Astrometry.empty(n)
-        self._astrometry.match_count[:] = NO_ID  # nobody was asked yet
         radii = ("radius", "radius_err", "radius_lower", "radius_upper", "radius_spread")
         self._prediction = Prediction(
             classes=tuple(classes),
@@ -87,7 +86,8 @@ class Results:
         every = self._targets.flags | self._flags
         # A star about which Gaia could not be asked keeps the name that it came with.
         unasked = (self._astrometry.match_count < 0) | ((every & flags.ASTROMETRY_FAILURE) != 0)
-        self._astrometry.source_id[unasked] = self._targets.source_id[unasked]
+        unnamed = unasked & (self._astrometry.source_id == NO_ID)
+        self._astrometry.source_id[unnamed] = self._targets.source_id[unnamed]
         return schema.build_table(
             self._targets,
             astrometry=self._astrometry,

@@ -136,6 +136,7 @@ def test_astrometry_has_units_and_masks(sky, coords):
     assert table["ra"].unit == u.deg
     assert table["match_separation"].unit == u.arcsec
     assert table["parallax"].mask[[2, 6]].all()
+    assert table["match_count"].tolist() == [1, 1, 0, 1, 1, 1, None, 1, 1, 1]
     assert table["flags"][2] & flags.NO_ASTROMETRY
     assert table["flags"][6] & flags.BAD_COORDINATE
 

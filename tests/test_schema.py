@@ -195,6 +195,8 @@ def test_missing_is_masked():
 def test_nobody_matched_is_not_the_same_as_nobody_asked():
     inputs = make_inputs(5, bits=[0, flags.NO_ASTROMETRY, flags.ASTROMETRY_FAILURE, flags.NO_IMAGE, flags.NOT_DETECTED])
     inputs["astrometry"] = Astrometry.empty(5)
+    assert build(**inputs)["match_count"].mask.all()
+    inputs["astrometry"].match_count[:] = 0
     assert build(**inputs)["match_count"].tolist() == [0, 0, None, None, 0]
 
 

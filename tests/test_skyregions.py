@@ -18,7 +18,7 @@ from regions import (
 )
 
 from stellarclass.exceptions import InputError
-from stellarclass.skyregions import inside_region, region_circle
+from stellarclass.skyregions import cover_circle, inside_region, region_circle
 
 CENTER = SkyCoord(359.99 * u.deg, 60 * u.deg)
 
@@ -182,3 +182,24 @@ def test_only_regions_of_the_sky():
         region_circle(CirclePixelRegion(PixCoord(1, 1), 2))
     with pytest.raises(TypeError, match="SkyCoord"):
         inside_region(CENTER, CENTER)
+
+
+@pytest.mark.parametrize("declination", [0, 75, -90])
+@pytest.mark.parametrize(("radius", "small"), [(0.5, 1), (6, 5), (40, 5), (600, 60), (4800, 600)])
+def test_small_circles_cover_a_large_one(declination, radius, small):
+    """Everywhere, without holes, and with not many more than it takes."""
+    center = SkyCoord(123.4, declination, unit="deg")
+    circles = cover_circle(center, radius * u.arcmin, small * u.arcmin)
+    inside, _, _ = around(center, radius * u.arcmin)
+    _, nearest, _ = inside.match_to_catalog_sky(circles)
+    assert nearest.max() <= small * u.arcmin
+    assert len(circles) <= 2 * (1 + 1.5 * radius / small) ** 2
+    if radius <= small:
+        assert len(circles) == 1
+
+
+def test_small_circles_cover_the_sphere():
+    circles = cover_circle(CENTER, 180 * u.deg, 10 * u.deg)
+    rng = np.random.default_rng(2)
+    sky = SkyCoord(rng.uniform(0, 360, 5000), np.degrees(np.arcsin(rng.uniform(-1, 1, 5000))), unit="deg")
+    assert sky.match_to_catalog_sky(circles)[1].max() <= 10 * u.deg
