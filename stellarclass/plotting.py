@@ -144,8 +144,10 @@ def plot_field(table, field, *, bands="irg", center=None, size=2.5 * u.arcmin, a
     if hasattr(ax, "reset_wcs"):
         ax.reset_wcs(wcs)
         ax.coords[0].set_axislabel("Right ascension (ICRS)")
-        ax.coords[1].set_axislabel("Declination (ICRS)", minpad=0.3)
-        ax.coords[1].set_ticklabel(rotation="vertical", rotation_mode="default", va="center")
+        ax.coords[1].set_axislabel("Declination (ICRS)", minpad=0.6)
+        for axis in ax.coords:  # frames lie at any angle: labels of both axes may meet in a corner
+            axis.set_ticklabel(exclude_overlapping=True)
+            axis.set_ticks(number=4)
     else:
         ax.set_xticks([])
         ax.set_yticks([])
