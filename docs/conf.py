@@ -26,6 +26,8 @@ plot_html_show_formats = False
 plot_html_show_source_link = False
 
 html_theme = "pydata_sphinx_theme"
+# No page has pages below it: an empty column on the left would only take width from the tables.
+html_sidebars = {"**": []}
 html_title = f"stellarclass {release}"
 html_theme_options = {
     "navigation_with_keys": False,
