@@ -23,8 +23,8 @@ MAGNITUDE_LIMITS = (14.3, 20.5)
 """r of the stars used: SDSS saturates above, u and z become noise below."""
 
 
-PRIOR_EXPONENT = 0.5
-"""The class mix f of the table is tempered by ``f**-0.5``.
+PRIOR_EXPONENT = 0.25
+"""The class mix f of the table is tempered by ``f**-0.25``.
 
 Spectroscopic targets are a matter of what was chosen; untempered, the rare class G would hardly ever be answered.
 """
