@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 
 import numpy as np
 from astropy import units as u
+from astropy.table import Table
 
 from . import __version__, flags, lookup
 from ._config import conf
 from .astrometry import Astrometry, propagate
+from .combine import combine
 from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWarning
 from .results import Results
+from .stamps.base import Stamps
 from .stamps.cutouts import cut_field, field_psf
 from .stamps.photometry import measure
 from .targets import NO_ID, Targets, parse_targets
@@ -122,6 +125,35 @@ class Classifier:
         """
         return self._classify(parse_targets(targets, coords=coords), self.astrometry, progress)
 
+    def classify_table(self, table, *, coords=None, progress=None):
+        """Augment a table with spectral classes and radii.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table`
+            N stars. It is not changed.
+        coords : str or tuple of str, optional
+            Name of its SkyCoord column, or of its right ascension and declination columns.
+        progress : bool, optional
+            Whether to show progress bars; by default on a terminal and in a notebook only.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+            The columns of ``table``, then those of `classify`, see `stellarclass.combine.combine`. Where the table has
+            a column of that name already, ours ends in ``_stellarclass``.
+
+        Raises
+        ------
+        TypeError
+            If ``table`` is no table.
+        stellarclass.exceptions.InputError
+            If its positions cannot be understood.
+        """
+        if not isinstance(table, Table):
+            raise TypeError(f"expected an astropy Table, got {type(table).__name__}; classify takes a SkyCoord")
+        return combine(table, self.classify(table, coords=coords, progress=progress))
+
     def classify_region(self, region, *, progress=None):
         """Classify every Gaia source in a region of the sky.
 
@@ -183,6 +215,8 @@ class Classifier:
         >>> print(table["spectral_class"][0], table["ra"].mask[0])
         F True
         """
+        if not isinstance(stamps, Stamps):
+            raise TypeError(f"expected Stamps, as fetch_stamps returns them, got {type(stamps).__name__}")
         n = len(stamps)
         gaia = _astrometry_of(astrometry, n)
         nowhere = np.full(n, np.nan)
@@ -327,10 +361,9 @@ def classify_table(
     Returns
     -------
     `~astropy.table.QTable`
-        The columns of ``table``, then ours, see `stellarclass.combine.combine`.
+        The columns of ``table``, then ours, see `stellarclass.combine.combine`. Where the table has a column of that
+        name already, ours ends in ``_stellarclass``.
     """
-    from .combine import combine
-
     classifier = Classifier(
         ensemble,
         label_system=label_system,
@@ -339,7 +372,7 @@ def classify_table(
         device=device,
         batch_size=batch_size,
     )
-    return combine(table, classifier.classify(table, coords=coords, progress=progress))
+    return classifier.classify_table(table, coords=coords, progress=progress)
 
 
 def classify_region(

@@ -8,6 +8,7 @@
     ['saturated', 'no_astrometry']
 """
 
+import operator
 from dataclasses import dataclass
 
 __all__ = ["FLAGS", "INPUTS", "Bit", "decode", "decode_inputs"]
@@ -99,7 +100,10 @@ FATAL = sum(b.value for b in FLAGS if b.fatal)
 
 
 def _decode(value, registry):
-    value = int(value)
+    try:
+        value = operator.index(value)
+    except TypeError as err:
+        raise TypeError("one value at a time: [decode(value) for value in column]") from err
     known = sum(b.value for b in registry)
     if value < 0 or value & ~known:
         raise ValueError(f"{value} has bits outside the registry (known mask: {known})")
@@ -121,6 +125,8 @@ def decode(value):
 
     Raises
     ------
+    TypeError
+        If it is not one whole number.
     ValueError
         If an unknown bit is set.
     """
@@ -142,6 +148,8 @@ def decode_inputs(value):
 
     Raises
     ------
+    TypeError
+        If it is not one whole number.
     ValueError
         If an unknown bit is set.
     """

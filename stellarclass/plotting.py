@@ -334,15 +334,15 @@ def plot_classes(table, *, ax=None):
     return ax
 
 
-def plot_overview(table, field, *, truth=None, title=None):
+def plot_overview(table, field=None, *, truth=None, title=None):
     """Put the four pictures of a result side by side.
 
     Parameters
     ----------
     table : `~astropy.table.Table`
         Output table.
-    field : `~stellarclass.archives.Field`
-        Frames for the picture of the field.
+    field : `~stellarclass.archives.Field`, optional
+        Frames for the picture of the field, which is left out without them.
     truth : `~astropy.units.Quantity`, optional
         True radius of each row, see `plot_radius`.
     title : str, optional
@@ -361,8 +361,9 @@ def plot_overview(table, field, *, truth=None, title=None):
     with mpl.rc_context({"font.size": 10, "axes.spines.top": True, "axes.spines.right": True}):
         figure = Figure(figsize=(11, 9.2), layout="constrained")
         grid = figure.add_gridspec(2, 2)
-        plot_field(table, field, size=5 * u.arcmin, ax=figure.add_subplot(grid[0, 0], axes_class=WCSAxes))
-        plot_cmd(table, ax=figure.add_subplot(grid[0, 1]))
+        if field is not None:
+            plot_field(table, field, size=5 * u.arcmin, ax=figure.add_subplot(grid[0, 0], axes_class=WCSAxes))
+        plot_cmd(table, ax=figure.add_subplot(grid[0, :] if field is None else grid[0, 1]))
         plot_radius(table, truth, ax=figure.add_subplot(grid[1, 0]))
         plot_classes(table, ax=figure.add_subplot(grid[1, 1]))
         handles = [

@@ -140,6 +140,8 @@ def _way_out(targets):
         return "hand a region to classify_region"
     if kind.__module__.startswith("pandas"):
         return "hand in astropy.table.Table.from_pandas(dataframe)"
+    if isinstance(targets, dict):
+        return "hand in astropy.table.Table(dictionary)"
     if isinstance(targets, str):
         return 'hand in SkyCoord("21h33m27s -00d49m24s"), or Table.read(path)'
     if isinstance(targets, u.Quantity):

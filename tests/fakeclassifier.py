@@ -4,7 +4,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-from astropy.table import hstack
 
 from stellarclass import schema
 from stellarclass.astrometry import Astrometry
@@ -19,19 +18,15 @@ def fake_classifier(*, flags=0, error=None):
     """
     calls = []
 
-    def classify(coords, **options):
-        calls.append(("classify", coords, options))
-        if error is not None:
-            raise error
-        return answer(parse_targets(coords))
+    class Classifier:
+        def __init__(self, **options):
+            self.options = options
 
-    def classify_table(table, *, coords=None, **options):
-        calls.append(("classify_table", table, {"coords": coords, **options}))
-        if error is not None:
-            raise error
-        ours = answer(parse_targets(table, coords=coords))
-        ours.remove_columns([name for name in ours.colnames if name in table.colnames])
-        return hstack([table, ours], metadata_conflicts="silent") if len(table) else ours
+        def classify(self, targets, *, coords=None, progress=None):
+            calls.append((targets, {"coords": coords, "progress": progress, **self.options}))
+            if error is not None:
+                raise error
+            return answer(parse_targets(targets, coords=coords))
 
     def answer(targets):
         n = len(targets)
@@ -60,4 +55,4 @@ def fake_classifier(*, flags=0, error=None):
             meta={"ensemble": "fake", "label_system": "sdss"},
         )
 
-    return SimpleNamespace(classify=classify, classify_table=classify_table, calls=calls)
+    return SimpleNamespace(Classifier=Classifier, calls=calls)

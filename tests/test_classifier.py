@@ -322,6 +322,12 @@ def test_what_cannot_be_meant_is_refused(sky, default_ensemble):
         Classifier(default_ensemble, device="meta", **sources)
     with pytest.raises(TypeError, match="SkyCoord"):
         classify([1.0, 2.0], ensemble=default_ensemble, **sources)
+    with pytest.raises(TypeError, match="expected an astropy Table, got SkyCoord"):
+        classify_table(sky.coords, ensemble=default_ensemble, **sources)
+    with pytest.raises(TypeError, match="expected Stamps"):
+        Classifier(default_ensemble, **sources).classify_stamps(np.zeros((1, 5, 64, 64)))
+    with pytest.raises(TypeError, match="one value at a time"):
+        flags.decode(np.array([0, 1]))
 
 
 def test_a_region_is_all_its_gaia_sources(sky, default_ensemble):

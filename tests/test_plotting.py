@@ -177,6 +177,12 @@ def test_overview_of_any_table(tmp_path, field, table, rows):
     assert len(figure.axes) == 4
 
 
+def test_overview_without_frames(tmp_path, table):
+    figure = plot_overview(table)
+    figure.savefig(tmp_path / "overview.png", dpi=40)
+    assert [ax.get_ylabel()[:6] for ax in figure.axes] == ["$M_r$ ", "Radius", "Stars"]
+
+
 def test_tables_read_from_disk_draw_the_same(tmp_path, axes, table):
     from stellarclass.tables import read_table, write_table
 

@@ -154,7 +154,8 @@ class SDSS:
         if failures:
             lost = rows[np.concatenate([index for index, _ in failures])]
             targets.flags[lost] |= flags.IMAGE_FAILURE
-            message = f"{len(lost)} targets could not be cross-identified: {failures[0][1]}"
+            stars = "1 target" if len(lost) == 1 else f"{len(lost)} targets"
+            message = f"{stars} could not be cross-identified: {failures[0][1]}"
             warnings.warn(message, StellarclassWarning, stacklevel=2)
         return targets
 

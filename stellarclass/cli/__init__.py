@@ -133,8 +133,11 @@ class _PlainWarnings:
         import logging
         import warnings
 
-        import astropy  # noqa: F401 - replaces warnings.showwarning as it is imported, so it comes first
+        # Replaces warnings.showwarning as it is imported, so it comes first. astroquery would do so again.
+        from astropy.logger import conf as astropy_log
 
+        self._astropy_log = astropy_log.set_temp("log_warnings", False)
+        self._astropy_log.__enter__()
         self._catch = warnings.catch_warnings()
         self._catch.__enter__()
         warnings.showwarning = self._show
@@ -151,6 +154,7 @@ class _PlainWarnings:
         self._logger.removeHandler(self._handler)
         self._logger.propagate = self._propagate
         self._catch.__exit__(*exc)
+        self._astropy_log.__exit__(*exc)
 
     @staticmethod
     def _show(message, category, filename, lineno, file=None, line=None):

@@ -12,6 +12,10 @@ __all__ = ["FORMATS", "add_parser", "parse_positions", "read_targets", "run"]
 FORMATS = ("votable", "fits", "ecsv", "parquet", "csv")
 """Formats of a file: those of `stellarclass.tables`, which keep everything, and CSV, which keeps the values."""
 
+# Packages that a plain installation lacks.
+_WRITERS = {"parquet": ("pyarrow",)}
+_READERS = {"parquet": ("pyarrow", "pandas")}
+
 _TEXT_FORMATS = {"csv": "ascii.csv", "ascii": "ascii"}  # formats that astropy itself reads
 
 
@@ -45,7 +49,12 @@ def add_parser(verbs):
     parser.add_argument(
         "--input-format", choices=[*FORMATS, "ascii"], metavar="FORMAT", help="of FILE (default: by its ending)"
     )
-    parser.add_argument("--columns", nargs=2, metavar=("RA", "DEC"), help="position columns of FILE (default: found)")
+    parser.add_argument(
+        "--columns",
+        nargs=2,
+        metavar=("RA", "DEC"),
+        help="position columns of FILE, in degrees if they have no unit (default: found)",
+    )
     where = parser.add_argument_group("where from")
     where.add_argument("--images", type=Path, metavar="DIR", help="a copy of SDSS's archive tree, not the network")
     gaia = where.add_mutually_exclusive_group()
@@ -70,6 +79,7 @@ def run(args):
         Exit code.
     """
     from .. import conf
+    from ..combine import combine
     from ..exceptions import InputError
     from . import EXIT_OK, EXIT_PARTIAL
     from .view import count_line, failed_archives, text_lines
@@ -81,8 +91,11 @@ def run(args):
         if not args.output.parent.is_dir():
             raise InputError(f"there is no folder {args.output.parent} to write {args.output.name} into")
         output_format = args.format or _format_of(args.output, "--format")
+        _need(_WRITERS.get(output_format, ()))
     elif args.format in ("fits", "parquet") and sys.stdout.isatty():
         raise InputError(f"{args.format} is not for a terminal; name a file with -o")
+    else:
+        _need(_WRITERS.get(args.format, ()))
     targets, is_table = read_targets(args.targets, input_format=args.input_format)
     if args.columns and not is_table:
         raise InputError("--columns is for a FILE; positions have no columns")
@@ -91,31 +104,55 @@ def run(args):
     with ExitStack() as stack:
         if args.data_release is not None:
             stack.enter_context(conf.set_temp("sdss_data_release", args.data_release))
-        table = _classify(targets, is_table, args, options)
+        result = _classify(targets, is_table, args, options)
+    # Whatever is said of the stars comes from our own columns: the user's may have the same names.
+    table = combine(targets, result) if is_table else result
 
     if args.output is not None:
         _write(table, args.output, output_format, overwrite=args.overwrite)
     elif args.format is not None:
         _write_to_stdout(table, args.format)
     else:
-        print("\n".join(text_lines(table)))
+        print("\n".join(text_lines(result)))
     if not args.quiet:
         where = f"; wrote {args.output}" if args.output is not None else ""
         stars = "star" if len(table) == 1 else "stars"
-        print(f"stellarclass: {len(table)} {stars}: {count_line(table)}{where}", file=sys.stderr)
-    failed = failed_archives(table)
+        print(f"stellarclass: {len(table)} {stars}: {count_line(result)}{where}", file=sys.stderr)
+    failed = failed_archives(result)
     if failed:
         print(f"stellarclass: an archive failed for {failed} of {len(table)}; run again later", file=sys.stderr)
     return EXIT_PARTIAL if failed else EXIT_OK
 
 
 def _classify(targets, is_table, args, options):
-    from ..classifier import classify, classify_table
+    from ..classifier import Classifier
 
-    if not is_table:
-        return classify(targets, progress=show_progress(args), **options)
-    coords = tuple(args.columns) if args.columns else None
-    return classify_table(targets, coords=coords, progress=show_progress(args), **options)
+    coords = None
+    if args.columns:
+        coords = tuple(args.columns)
+        _in_degrees(targets, coords)
+    return Classifier(**options).classify(targets, coords=coords, progress=show_progress(args))
+
+
+def _in_degrees(table, names):
+    """Give the position columns named on the command line the unit that numbers have there, if they have none."""
+    from astropy.table import Column
+
+    for name in names:
+        column = table[name] if name in table.colnames else None
+        if isinstance(column, Column) and column.dtype.kind in "iuf" and column.unit is None:
+            column.unit = "deg"
+
+
+def _need(packages):
+    """Complain of a missing library before the work, not after it."""
+    from importlib.util import find_spec
+
+    from ..exceptions import InputError
+
+    missing = [package for package in packages if find_spec(package) is None]
+    if missing:
+        raise InputError(f"this needs {' and '.join(missing)}: python -m pip install {' '.join(missing)}")
 
 
 def _sources(args):
@@ -132,6 +169,8 @@ def _sources(args):
     if args.astrometry is not None:
         from ..archives import LocalAstrometry
 
+        if not args.astrometry.is_file():
+            raise InputError(f"--astrometry {args.astrometry}: there is no such file")
         sources["astrometry"] = LocalAstrometry(_read(args.astrometry, None))
     elif args.no_astrometry:
         sources["astrometry"] = False
@@ -177,6 +216,8 @@ def read_targets(arguments, *, input_format=None):
     path = Path(arguments[0])
     if len(arguments) == 1 and path.is_file():
         return _read(path, input_format), True
+    if len(arguments) > 1 and any(Path(argument).is_file() for argument in arguments):
+        raise InputError("give one file, or positions; not several files, and not both")
     try:
         return parse_positions(arguments), False
     except InputError as err:
@@ -258,6 +299,7 @@ def _read(path, input_format):
     from ..tables import read_table
 
     name = input_format or _format_of(path, "--input-format")
+    _need(_READERS.get(name, ()))
     if name not in _TEXT_FORMATS:
         return read_table(path, format=name)
     try:

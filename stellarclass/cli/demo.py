@@ -3,7 +3,7 @@
 
 from pathlib import Path
 
-from .options import add_common, add_network, add_verb, classifier_options, positive, show_progress
+from .options import add_common, add_network, add_verb, classifier_options, not_negative, positive, show_progress
 
 __all__ = ["PICTURE_NAME", "TABLE_NAME", "add_parser", "run"]
 
@@ -38,7 +38,9 @@ def add_parser(verbs):
         metavar="DIR",
         help="folder for the files (%(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="N", help="another number, another sky (%(default)s)")
+    parser.add_argument(
+        "--seed", type=not_negative, default=1, metavar="N", help="another number, another sky (%(default)s)"
+    )
     parser.add_argument("--stars", type=positive, default=150, metavar="N", help="stars in the field (%(default)s)")
     add_network(parser)
     add_common(parser)
@@ -81,7 +83,8 @@ def run(args):
     write_table(table, votable, overwrite=True)
     _draw(sky, table, picture)
 
-    print(f"Classified {len(table)} simulated stars in {seconds:.1f} s; table: {votable}, picture: {picture}")
+    stars = "star" if len(table) == 1 else "stars"
+    print(f"Classified {len(table)} simulated {stars} in {seconds:.1f} s; table: {votable}, picture: {picture}")
     print()
     print("\n".join(text_lines(table, max_lines=_ROWS_SHOWN)))
     print()

@@ -4,7 +4,7 @@
 import argparse
 import sys
 
-__all__ = ["LABEL_SYSTEMS", "add_common", "add_verb", "classifier_options", "positive", "show_progress"]
+__all__ = ["LABEL_SYSTEMS", "add_common", "add_verb", "classifier_options", "not_negative", "positive", "show_progress"]
 
 LABEL_SYSTEMS = ("sdss", "pecaut_mamajek")
 
@@ -67,12 +67,36 @@ def positive(text):
     argparse.ArgumentTypeError
         If it is none.
     """
+    return _whole(text, 1, "a positive whole number")
+
+
+def not_negative(text):
+    """Turn an option's text into an integer that is zero or more.
+
+    Parameters
+    ----------
+    text : str
+        As typed.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none.
+    """
+    return _whole(text, 0, "a whole number from 0 on")
+
+
+def _whole(text, least, what):
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return value
 
 

@@ -73,6 +73,9 @@ class Stamps:
             if np.shape(getattr(self, name)) != shape:
                 raise ValueError(f"Stamps.{name} has shape {np.shape(getattr(self, name))}, expected {shape}")
 
+    def __repr__(self):
+        return f"<Stamps: {len(self)} stars, 5 bands, {STAMP_SIZE} x {STAMP_SIZE} pixels>"
+
     def __len__(self):
         return len(self.images)
 

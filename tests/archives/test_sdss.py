@@ -245,7 +245,7 @@ def test_nobody_listens(tmp_path):
         assert set(field.errors) == set("ugriz")
         assert "refused" in field.errors["u"]
         assert url in field.errors["u"]
-        with pytest.warns(StellarclassWarning, match=f"1 targets could not be.*refused.*{url}"):
+        with pytest.warns(StellarclassWarning, match=f"1 target could not be.*refused.*{url}"):
             targets = sdss.locate(at(10, 0), progress=False)
     assert targets.flags.tolist() == [flags.IMAGE_FAILURE]
 

@@ -128,7 +128,7 @@ def test_one_bad_position_costs_no_other(server, tmp_path, catalog, fault, reaso
         found = sdss.locate(at(catalog["ra"][:30], catalog["dec"][:30]), progress=False)
     assert len(caught) == 1
     message = str(caught[0].message)
-    assert "1 targets could not be cross-identified" in message
+    assert "1 target could not be cross-identified" in message
     assert reason in message
     assert server.url + "/dr17/en/tools/search/X_Results.aspx" in message
     assert np.flatnonzero(found.flags).tolist() == [13]
@@ -139,7 +139,7 @@ def test_one_bad_position_costs_no_other(server, tmp_path, catalog, fault, reaso
 
 def test_a_skyserver_that_is_silent(server, catalog):
     server.fail("X_Results", "hang")
-    with pytest.warns(StellarclassWarning, match="1 targets could not be cross-identified: no answer for 0.2 s"):
+    with pytest.warns(StellarclassWarning, match="1 target could not be cross-identified: no answer for 0.2 s"):
         found = SDSS(retries=0, timeout=200 * u.ms).locate(at(catalog["ra"][:1], catalog["dec"][:1]), progress=False)
     assert found.flags.tolist() == [flags.IMAGE_FAILURE]
 

@@ -67,6 +67,32 @@ def test_file_in_votable_out(stars, fake, capsys):
     assert table["radius"].mask.tolist() == [False, False, True]
 
 
+def test_columns_of_the_users_own_never_pass_for_ours(stars, fake, capsys):
+    Path("stars.csv").write_text("ra,dec,radius,parallax,flags\n21:33:21.6,-00:43:48,77,88,262144\n")
+    fake()
+    assert main(["classify", "stars.csv"]) == 0
+    shown = capsys.readouterr().out.splitlines()[-1].split()
+    assert shown == ["323.340000", "-0.730000", "A", "0.60", "A", "1.00", "0.10", "--"]
+    assert main(["classify", "stars.csv", "--format", "csv", "-q"]) == 0
+    written = Table.read(capsys.readouterr().out, format="ascii.csv")
+    assert (written["radius"][0], written["radius_stellarclass"][0]) == (77, 1.0)
+
+
+def test_named_columns_without_a_unit_are_degrees(stars, fake, capsys):
+    Path("stars.csv").write_text("x,y\n323.34,-0.73\n")
+    fake()
+    assert main(["classify", "stars.csv", "--columns", "x", "y"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split()[:2] == ["323.340000", "-0.730000"]
+
+
+def test_parquet_without_its_library_is_found_before_the_work(stars, fake, capsys, monkeypatch):
+    module = fake()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["classify", "stars.csv", "-o", "out.parquet"]) == 2
+    assert "python -m pip install pyarrow" in capsys.readouterr().err
+    assert module.calls == []
+
+
 def test_positions_to_aligned_text(fake, capsys):
     fake()
     assert main(["classify", "323.34 -0.73", "323.35 -0.74"]) == 0
@@ -103,8 +129,7 @@ def test_options_reach_the_classifier(stars, fake, tmp_path):
         "stars.csv --columns ra dec --images sas --no-astrometry --ensemble ./mine --label-system pecaut_mamajek"
     )
     assert main(["classify", *arguments.split(), "--device", "cpu", "--batch-size", "7", "-q"]) == 0
-    ((function, table, options),) = module.calls
-    assert function == "classify_table"
+    ((table, options),) = module.calls
     assert table.colnames == ["name", "ra", "dec"]
     assert type(options.pop("images")).__name__ == "LocalSAS"
     assert options.pop("astrometry") is False
@@ -121,14 +146,14 @@ def test_options_reach_the_classifier(stars, fake, tmp_path):
 def test_defaults_are_the_librarys(fake):
     module = fake()
     main(["classify", "1 2", "-q"])
-    assert module.calls[0][2] == {"progress": False}
+    assert module.calls[0][1] == {"coords": None, "progress": False}
 
 
 def test_data_release_holds_for_the_run_only(fake, monkeypatch):
     module = fake()
     seen = []
-    real = module.classify
-    module.classify = lambda *a, **k: (seen.append(stellarclass.conf.sdss_data_release), real(*a, **k))[1]
+    real = module.Classifier
+    module.Classifier = lambda **k: (seen.append(stellarclass.conf.sdss_data_release), real(**k))[1]
     assert main(["classify", "1 2", "--data-release", "16", "-q"]) == 0
     assert seen == [16]
     assert stellarclass.conf.sdss_data_release == 17
@@ -213,13 +238,13 @@ def test_warnings_are_one_line_without_file_names(fake, capsys):
     from stellarclass.exceptions import StellarclassWarning
 
     module = fake()
-    real = module.classify
+    real = module.Classifier
 
-    def warn(*arguments, **options):
+    def warn(**options):
         warnings.warn("mind\nthe gap", StellarclassWarning, stacklevel=1)
-        return real(*arguments, **options)
+        return real(**options)
 
-    module.classify = warn
+    module.Classifier = warn
     with warnings.catch_warnings():
         warnings.simplefilter("default")
         assert main(["classify", "1 2"]) == 0
