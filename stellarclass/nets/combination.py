@@ -8,6 +8,7 @@ import numpy as np
 
 __all__ = [
     "PAPER_WEIGHTS",
+    "apply_class_prior",
     "calibrate",
     "class_sets",
     "conformal_threshold",
@@ -103,6 +104,54 @@ def calibrate(log_probabilities, *, temperature=1.0, bias=0.0):
     """
     scaled = log_probabilities / temperature + np.asarray(bias, float)
     p = np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def apply_class_prior(probabilities, *, mix, prior):
+    """Class probabilities for another mix of classes than the one that they were calibrated on.
+
+    What the pixels say about a class is the ratio of its probability to its share in the mix; that times the share
+    wanted, normalized, is the answer (Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21, Eq. 4). It holds
+    where the mix alone differs: stars of one class must look alike in both.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (N, C)
+        Calibrated on stars in the mix; rows sum to 1. Rows of NaN stay so.
+    mix, prior : array-like, shape (C,)
+        Shares of the classes, positive and finite, on any scale: those of the stars that the calibration is for, and
+        those among the stars at hand.
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+        Rows sum to 1.
+
+    Raises
+    ------
+    ValueError
+        If a share is not positive and finite or there is not one for each class.
+
+    Examples
+    --------
+    A star as likely an A as an F where there are as many of each is rather an F where those are nine times as many:
+
+    >>> import numpy as np
+    >>> from stellarclass.nets.combination import apply_class_prior
+    >>> apply_class_prior(np.array([[0.5, 0.5]]), mix=[1, 1], prior=[1, 9])
+    array([[0.1, 0.9]])
+    """
+    probabilities = np.asarray(probabilities, float)
+    log_shares = []
+    for name, shares in (("mix", mix), ("prior", prior)):
+        shares = np.asarray(shares, float)
+        if shares.shape != probabilities.shape[1:] or not (np.isfinite(shares) & (shares > 0)).all():
+            raise ValueError(f"{name} must be {probabilities.shape[1]} positive, finite shares, not {shares}")
+        log_shares.append(np.log(shares))
+    with np.errstate(divide="ignore"):  # a class that is ruled out stays so
+        log_p = np.log(probabilities) + log_shares[1] - log_shares[0]
+    log_p -= log_p.max(axis=1, keepdims=True)  # a tiny probability and a large ratio: no overflow
+    p = np.exp(log_p)
     return p / p.sum(axis=1, keepdims=True)
 
 

@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from stellarclass.nets.combination import (
     PAPER_WEIGHTS,
+    apply_class_prior,
     calibrate,
     class_sets,
     conformal_threshold,
@@ -123,3 +124,60 @@ def test_domain_score_is_one_at_the_limit():
     score = domain_score(draws, center=[1.0, -2.0], precision=precision, limit=np.sqrt(5.991))  # chi2(2) at 95 %
     assert np.mean(score < 1) == pytest.approx(0.95, abs=0.01)
     assert domain_score([[1.0, -2.0]], center=[1.0, -2.0], precision=precision, limit=1.0) == [0.0]
+
+
+def test_a_prior_is_bayes_theorem_on_counts():
+    """200 A and 100 F in the training mix of which 2/3 and 1/6 look blue: the answer for a sky with 20 and 100."""
+    blue_in_mix = np.array([[200 * 2 / 3, 100 / 6]]) / (200 * 2 / 3 + 100 / 6)
+    blue_on_sky = np.array([[20 * 2 / 3, 100 / 6]]) / (20 * 2 / 3 + 100 / 6)
+    np.testing.assert_allclose(apply_class_prior(blue_in_mix, mix=[200, 100], prior=[20, 100]), blue_on_sky)
+
+
+SHARES = arrays(float, 3, elements=st.floats(1e-3, 1e3))
+PROBABILITIES = arrays(float, (4, 3), elements=st.floats(1e-6, 1)).map(lambda p: p / p.sum(axis=1, keepdims=True))
+
+
+@given(PROBABILITIES, SHARES, SHARES)
+def test_a_prior_can_be_taken_back_and_its_scale_does_not_matter(p, mix, prior):
+    there = apply_class_prior(p, mix=mix, prior=prior)
+    np.testing.assert_allclose(there.sum(axis=1), 1)
+    np.testing.assert_allclose(apply_class_prior(there, mix=prior, prior=mix), p, rtol=1e-9)
+    np.testing.assert_allclose(apply_class_prior(p, mix=mix * 7, prior=prior / 3), there, rtol=1e-9)
+    np.testing.assert_allclose(apply_class_prior(p, mix=mix, prior=mix), p, rtol=1e-9)
+
+
+def test_a_class_of_which_there_are_more_becomes_more_probable_and_no_order_among_the_others_changes():
+    p = np.random.default_rng(1).dirichlet(np.ones(4), 200)
+    more = apply_class_prior(p, mix=np.ones(4), prior=[1, 1, 5, 1])
+    assert (more[:, 2] > p[:, 2]).all()
+    assert (np.argsort(more[:, [0, 1, 3]]) == np.argsort(p[:, [0, 1, 3]])).all()
+
+
+def test_a_prior_corrects_the_calibration_for_its_mix():
+    """Two overlapping classes, probabilities right for equal parts, stars in parts 9 to 1."""
+    rng = np.random.default_rng(2)
+    truth = (rng.random(200_000) < 0.1).astype(int)
+    x = rng.normal(truth, 1.0)
+    second = 1 / (1 + np.exp(0.5 - x))  # Bayes for equal parts
+    p = np.stack([1 - second, second], axis=1)
+    right = apply_class_prior(p, mix=[1, 1], prior=[9, 1])
+    for low, high in ((0.02, 0.1), (0.1, 0.2), (0.2, 0.4), (0.4, 0.7)):
+        rows = (right[:, 1] >= low) & (right[:, 1] < high)
+        assert truth[rows].mean() == pytest.approx(right[rows, 1].mean(), abs=4 * 0.5 / np.sqrt(rows.sum()))
+    assert abs(truth.mean() - p[:, 1].mean()) > 0.2  # as it was, it was wrong
+
+
+def test_a_prior_at_the_ends_of_the_floating_point_range():
+    p = np.array([[1.0, 0.0, 0.0], [1e-300, 1.0, 1e-320], [np.nan, np.nan, np.nan]])
+    moved = apply_class_prior(p, mix=[1e-250, 1.0, 1.0], prior=[1.0, 1e-300, 1.0])
+    np.testing.assert_array_equal(moved[0], [1, 0, 0])
+    np.testing.assert_allclose(moved[1, 0], 1)
+    assert np.isnan(moved[2]).all()
+    assert apply_class_prior(np.empty((0, 3)), mix=[1, 1, 1], prior=[1, 2, 3]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("bad", [[1.0, 0.0], [1.0, -1.0], [1.0, np.inf], [1.0, np.nan], [1.0], 1.0, [1.0, 1.0, 1.0]])
+def test_shares_that_are_none_are_refused(bad):
+    for wrong in ({"mix": bad, "prior": [1, 1]}, {"mix": [1, 1], "prior": bad}):
+        with pytest.raises(ValueError, match="2 positive, finite shares"):
+            apply_class_prior(np.array([[0.5, 0.5]]), **wrong)
