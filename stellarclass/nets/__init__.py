@@ -7,6 +7,7 @@ Its names are loaded when they are first used, so that importing it does not loa
 from importlib import import_module
 
 _HOME = {
+    "ApertureMLP": "aperture_mlp",
     "Card": "card",
     "CompactNet": "compact",
     "Ensemble": "ensemble",

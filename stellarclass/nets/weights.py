@@ -23,6 +23,7 @@ from .card import Card, Member
 __all__ = ["ARCHITECTURES", "Card", "list_ensembles", "load_ensemble", "save_ensemble", "write_card_md"]
 
 ARCHITECTURES = {
+    "aperture_mlp": "stellarclass.nets.aperture_mlp:ApertureMLP",
     "compact": "stellarclass.nets.compact:CompactNet",
     "mmscnet": "stellarclass.nets.mmscnet:MMSCNet",
     "scnet": "stellarclass.nets.mmscnet:SCNet",

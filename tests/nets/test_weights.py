@@ -205,7 +205,9 @@ def test_a_network_that_does_not_fit_its_weights_is_not_built(saved, kwargs, mes
 
 def test_an_unknown_architecture_is_refused(saved):
     edit(saved, lambda v: v.update(architecture="os"))
-    with pytest.raises(EnsembleError, match="unknown architecture 'os'; this version knows compact, mmscnet, scnet"):
+    with pytest.raises(
+        EnsembleError, match="unknown architecture 'os'; this version knows aperture_mlp, compact, mmscnet, scnet"
+    ):
         load_ensemble(saved)
 
 
