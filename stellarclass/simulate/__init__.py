@@ -1,9 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """A simulated sky: stars with exact labels, seen through SDSS's camera and Gaia's errors."""
 
+from .conditions import Conditions, draw_conditions
 from .gaia import observe_astrometry
 from .labels import LABEL_SYSTEMS, label_probabilities
-from .optics import Conditions, draw_conditions, render_stars
+from .observed import conditions_from_field
+from .optics import render_stars
 from .population import KINDS, draw_stars
 from .survey import SimulatedField, field
 
@@ -12,6 +14,7 @@ __all__ = [
     "LABEL_SYSTEMS",
     "Conditions",
     "SimulatedField",
+    "conditions_from_field",
     "draw_conditions",
     "draw_stars",
     "field",

@@ -4,29 +4,20 @@
 Stamps of single stars, and what they have in common with whole frames (`stellarclass.simulate.survey`).
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from astropy import units as u
 from astropy.utils.masked import Masked
 
 from ..exceptions import InputError
-from ..stamps import detector
 from ..stamps.base import MASK_MISSING, MASK_SATURATED, STAMP_SIZE, Stamps
 from ..stamps.photometry import SOFTENING
-from ..stamps.psf import TYPICAL_PSF, profile
+from ..stamps.psf import profile
+from .conditions import draw_conditions
 
-__all__ = ["Conditions", "draw_conditions", "flux_from_magnitude", "flux_from_pogson", "render_stars"]
+__all__ = ["flux_from_magnitude", "flux_from_pogson", "render_stars"]
 
 BLOOM_COUNTS = 52_000.0
 """Counts at which a pixel saturates (the chips differ: 45,000 to 63,000)."""
-
-# Sky level in counts and nanomaggies per count: medians of the frames of six runs.
-_SKY_COUNTS = np.array([28.0, 90.0, 135.0, 195.0, 130.0])
-_PER_COUNT = np.array([0.0113, 0.0043, 0.0052, 0.0072, 0.0365])
-
-# The CCDs as they have been since run 1500 (see `stellarclass.stamps.detector`), by camera column and band.
-_GAIN, _DARK = (np.stack([f(2000, column) for column in range(1, 7)]) for f in (detector.gain, detector.dark_variance))
 
 # Surface density of neighbors brighter than r = 22 per square arcmin, and the slope of their counts in dex per mag.
 _NEIGHBOR_DENSITY, _NEIGHBOR_SLOPE = 3.0, 0.22
@@ -37,91 +28,6 @@ _FAINT_FLUX, _FAINT_HALF = 30.0, 11
 
 _MAGNITUDE_LIMITS = (0.0, 30.0)
 _CHUNK = 256
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Observing conditions of N stars or fields, per band.
-
-    Attributes
-    ----------
-    psf : ndarray, shape (N, 5, 6)
-        Profile parameters (see `stellarclass.stamps.psf`).
-    sky : ndarray, shape (N, 5)
-        Sky level in counts per pixel.
-    per_count : ndarray, shape (N, 5)
-        Nanomaggies per count.
-    camcol : ndarray of int, shape (N,)
-        Camera column, 1 to 6: which CCDs.
-    """
-
-    psf: np.ndarray
-    sky: np.ndarray
-    per_count: np.ndarray
-    camcol: np.ndarray
-
-    @property
-    def gain(self):
-        """Electrons per count, shape (N, 5)."""
-        return _GAIN[self.camcol - 1]
-
-    @property
-    def dark(self):
-        """Variance of dark current and read noise in counts squared, shape (N, 5)."""
-        return _DARK[self.camcol - 1]
-
-    @property
-    def sky_sigma(self):
-        """Standard deviation of blank sky in nanomaggies per pixel, shape (N, 5)."""
-        return np.sqrt(self.sky / self.gain + self.dark) * self.per_count
-
-    def __len__(self):
-        return len(self.psf)
-
-    def __getitem__(self, item):
-        """Conditions of the chosen rows; an integer gives those of one star, without the first axis."""
-        return Conditions(*(getattr(self, k)[item] for k in self.__dataclass_fields__))
-
-
-def draw_conditions(n, *, seed):
-    """Draw seeing, sky, throughput and camera column.
-
-    Parameters
-    ----------
-    n : int
-        Number of independent draws.
-    seed : int or `numpy.random.Generator`
-        The same seed gives the same draws.
-
-    Returns
-    -------
-    Conditions
-        N rows. Seeing has a median of 1.23 arcsec in r and varies by 16 %, sky by 20 %, throughput by 7 %.
-
-    Examples
-    --------
-    >>> from stellarclass.simulate import draw_conditions
-    >>> nights = draw_conditions(3, seed=1)
-    >>> nights.sky_sigma.shape
-    (3, 5)
-    """
-    rng = np.random.default_rng(seed)
-    # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
-    seeing = np.exp(rng.normal(0, 0.18, (n, 1)) + rng.normal(0, 0.05, (n, 5)))
-    psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
-    psf[..., 0] *= seeing
-    psf[..., 1] = psf[..., 0] * rng.uniform(1.75, 2.2, (n, 5))
-    psf[..., 2] = np.exp(rng.normal(np.log(0.08), 0.3, (n, 5)))
-    psf[..., 3] = np.exp(rng.normal(np.log([0.007, 0.008, 0.010, 0.016, 0.014]), 0.4, (n, 5)))
-    psf[..., 4] = 3.0
-    psf[..., 5] = psf[..., 0] * 1.9
-    camcol = rng.integers(1, 7, n)
-    return Conditions(
-        psf=psf,
-        sky=_SKY_COUNTS * 10 ** (rng.normal(0, 0.06, (n, 1)) + rng.normal(0, 0.05, (n, 5))),
-        per_count=_PER_COUNT * 10 ** rng.normal(0, 0.03, (n, 5)),
-        camcol=camcol,
-    )
 
 
 def flux_from_pogson(magnitude):

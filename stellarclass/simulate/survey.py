@@ -22,7 +22,8 @@ from ..astrometry import propagate
 from ..exceptions import InputError
 from ..targets import NO_ID
 from .gaia import observe_astrometry
-from .optics import _star_shapes, add_noise, draw_conditions, flux_from_pogson
+from .conditions import draw_conditions
+from .optics import _star_shapes, add_noise, flux_from_pogson
 from .population import draw_stars
 
 __all__ = ["SimulatedField", "SimulatedImages", "field"]

@@ -1,0 +1,112 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Images of point sources through a PSF that is neither circular nor the same everywhere."""
+
+import numpy as np
+
+from ..stamps.psf import profile
+
+__all__ = ["local_psf", "star_images"]
+
+_REACH = 4.8  # sigmas beyond which a Gaussian is less than a count in any star that is not saturated
+_BLOCK_PIXELS = 60_000
+
+
+def local_psf(psf, shape, variation, x, y):
+    """PSF at places on the frame.
+
+    Parameters
+    ----------
+    psf : ndarray, shape (..., 6)
+        Mean circular profile of the frame.
+    shape : ndarray, shape (..., 7)
+        Its departure from a circle in the middle of the frame.
+    variation : ndarray, shape (..., 9)
+        Its change over the frame, all three as in `stellarclass.simulate.Conditions`.
+    x, y : ndarray, shape (...)
+        Column and row, from -1 to 1 across the frame.
+
+    Returns
+    -------
+    psf, shape : ndarray
+        As the arguments, at these places.
+    """
+    terms = np.stack([x, y, x**2 - 1 / 3, x * y, y**2 - 1 / 3], axis=-1)
+    width = np.exp((variation[..., :5] * terms).sum(-1))
+    psf, shape = (
+        np.array(np.broadcast_to(psf, width.shape + (6,))),
+        np.array(np.broadcast_to(shape, width.shape + (7,))),
+    )
+    psf[..., [0, 1, 5]] *= width[..., None]
+    shape[..., 0] += variation[..., 5] * x + variation[..., 6] * y
+    shape[..., 1] += variation[..., 7] * x + variation[..., 8] * y
+    return psf, shape
+
+
+def star_images(psf, shape, dx, dy):
+    """Images of unit point sources.
+
+    Parameters
+    ----------
+    psf : ndarray, shape (M, 6)
+        Circular composite profiles.
+    shape : ndarray, shape (M, 7)
+        Departures from them, see `stellarclass.simulate.Conditions`.
+    dx : ndarray, shape (M, W)
+        Pixel columns relative to each star, a step of 1 apart.
+    dy : ndarray, shape (M, H)
+        Pixel rows, likewise.
+
+    Returns
+    -------
+    ndarray, shape (M, H, W), float32
+        Flux per pixel; what departs from the circle carries no flux of its own.
+    """
+    psf, shape = np.asarray(psf, np.float32), np.asarray(shape, np.float32)
+    dx, dy = np.asarray(dx, np.float32), np.asarray(dy, np.float32)
+    image = np.empty((len(psf), dy.shape[1], dx.shape[1]), np.float32)
+    # Blocks that stay in the processor's cache.
+    step = max(1, _BLOCK_PIXELS // max(image[:1].size, 1))
+    for k in range(0, len(psf), step):
+        block = slice(k, k + step)
+        _draw(image[block], psf[block], shape[block], dx[block], dy[block])
+    return image
+
+
+def _draw(image, psf, shape, dx, dy):
+    """`star_images` into the memory given."""
+    s1, s2, b, p0, _, wing_scale = (psf[:, k, None, None] for k in range(6))
+    e1, e2, coma_x, coma_y, trefoil_x, trefoil_y, core = (shape[:, k, None, None] for k in range(7))
+    norm = profile(psf, np.zeros(len(psf), np.float32))[:, None, None] / (1 + b + p0)
+    scale = 3 * wing_scale**2
+    np.add((1 + dy**2 / scale[:, 0])[:, :, None], (dx**2 / scale[:, 0])[:, None, :], out=image)
+    image *= np.sqrt(image)
+    np.divide(norm * p0, image, out=image)
+    # Both Gaussians are stretched alike, their areas kept: r2 is the elliptical radius squared.
+    area = np.sqrt(1 - np.minimum(e1**2 + e2**2, 0.5))
+    rows, columns = (_window(steps, _REACH * float(s2.max())) for steps in (dy, dx))
+    near_x, near_y = dx[:, None, columns], dy[:, rows, None]
+    r2 = near_y**2 * ((1 + e1) / area) + near_x**2 * ((1 - e1) / area)
+    r2 -= (2 * e2 / area * near_y) * near_x
+    light = np.exp(r2 * (-0.5 / s2**2))
+    light *= norm * b
+    image[:, rows, columns] += light
+    narrow, broad = s1 * (1 - core), s1 * (1 + core)
+    inner_rows, inner_columns = (
+        _window(steps, _REACH * float(broad.max())) for steps in (near_y[..., 0], near_x[:, 0])
+    )
+    r2, x, y = r2[:, inner_rows, inner_columns], near_x[:, :, inner_columns] / s1, near_y[:, inner_rows] / s1
+    light = (0.5 * norm * (s1 / narrow) ** 2) * np.exp(r2 * (-0.5 / narrow**2))
+    light += (0.5 * norm * (s1 / broad) ** 2) * np.exp(r2 * (-0.5 / broad**2))
+    # Orthogonal to the star's own center under its own weight: what a centroid finds is the star's place.
+    x2, y2 = x**2, y**2
+    odd = (x2 + y2).clip(max=8) - 2
+    odd = odd * (coma_x * x + coma_y * y) + (x2 - 3 * y2) * (trefoil_x * x) + (3 * x2 - y2) * (trefoil_y * y)
+    odd += 1
+    light *= np.maximum(odd, 0, out=odd)
+    image[:, rows, columns][:, inner_rows, inner_columns] += light
+
+
+def _window(steps, reach):
+    """Pixels (a slice) that lie within reach of any of the stars; steps (M, W)."""
+    near = np.flatnonzero((np.abs(steps) <= reach).any(0))
+    return slice(near[0], near[-1] + 1) if near.size else slice(0, 0)
