@@ -41,7 +41,8 @@ ALLOWED = {
     "fetch": ("lookup", "targets", "astrometry", "stamps"),
     "plotting": ("schema", "stamps", "archives.base"),
     "training": ("targets", "astrometry", "archives", "stamps", "simulate", "nets", "physics"),
-    "evaluation": ("schema", "targets", "astrometry", "stamps", "nets", "physics", "plotting"),
+    # What is judged, and what it is judged by: everything that an answer comes from.
+    "evaluation": ("targets", "astrometry", "archives", "stamps", "nets", "physics", "plotting", "simulate", "training"),
     "vo": ("schema", "tables", "classifier"),
     "survey": ("schema", "tables", "classifier", "archives.base"),
     "cli": ("",),
