@@ -1,0 +1,99 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Simulated Gaia errors against those of real stars at the same places with the same magnitudes."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from astropy import units as u
+from astropy.table import QTable, Table
+
+from stellarclass import physics
+from stellarclass.simulate import observe_astrometry
+
+
+def plain(column):
+    return np.ma.asarray(column).astype(float).filled(np.nan)
+
+
+def same_stars(g_mag, ra, dec):
+    """Single stars with the places and magnitudes of real ones."""
+    n = len(g_mag)
+    columns = {"g_mag": g_mag * u.mag, "ra": ra * u.deg, "dec": dec * u.deg, "bp_rp": np.ones(n) * u.mag}
+    columns |= {"parallax": np.ones(n) * u.mas, "radius": np.ones(n) * u.solRad, "teff": np.full(n, 5772.0) * u.K}
+    columns |= {name: np.zeros(n) * u.mas / u.yr for name in ("pmra", "pmdec")}
+    return QTable(columns)
+
+
+def spread(x):
+    return 1.4826 * np.median(np.abs(x - np.median(x)))
+
+
+def compare(g_mag, real, simulated, edges, *, median, scatter):
+    """In each bin of G the median error within a share, and the spread of ln(error) within a number, of the real."""
+    for low, high in pairwise(edges):
+        rows = (g_mag > low) & (g_mag <= high) & np.isfinite(real) & np.isfinite(simulated)
+        assert rows.sum() >= 25
+        a, b = np.log(real[rows]), np.log(simulated[rows])
+        where = f"G {low} to {high}, {rows.sum()} stars"
+        assert abs(np.median(b) - np.median(a)) < np.log1p(median), where
+        assert abs(spread(b) - spread(a)) < scatter, where
+
+
+@pytest.fixture(scope="module")
+def field_stars(real_data):
+    """8,301 stars in 30 fields; G from Pan-STARRS r and g - i, which are SDSS's to some hundredths."""
+    table = Table.read(real_data / "labels" / "gaia_ps1_field_stars.ecsv")
+    table["g_mag"] = plain(table["r"]) + physics._g_minus_r(plain(table["g"]) - plain(table["i"]))
+    return table
+
+
+def test_errors_in_thirty_fields(field_stars):
+    g_mag = plain(field_stars["g_mag"])
+    seen = observe_astrometry(same_stars(g_mag, plain(field_stars["ra"]), plain(field_stars["dec"])), seed=1)
+    single = plain(field_stars["ruwe"]) < 1.2  # ours have no companions here
+    real, simulated = plain(field_stars["parallax_error"]), seen["parallax_error"].value
+    compare(g_mag, np.where(single, real, np.nan), simulated, np.arange(14, 22), median=0.06, scatter=0.05)
+
+
+def test_ruwe_of_single_stars(field_stars):
+    g_mag = plain(field_stars["g_mag"])
+    seen = observe_astrometry(same_stars(g_mag, plain(field_stars["ra"]), plain(field_stars["dec"])), seed=1)
+    for low, high in ((17, 18), (18, 19), (19, 20), (20, 21)):
+        rows = (g_mag > low) & (g_mag <= high)
+        real, simulated = (np.nanpercentile(plain(r["ruwe"])[rows], [5, 16, 50, 84]) for r in (field_stars, seen))
+        np.testing.assert_allclose(simulated, real, atol=0.02)
+
+
+def test_errors_of_bright_stars(real_data):
+    table = Table.read(real_data / "labels" / "gaia_lamost.ecsv")
+    g_mag, error = plain(table["phot_g_mean_mag"]), plain(table["parallax"]) / plain(table["parallax_over_error"])
+    stars = same_stars(g_mag, plain(table["ra"]), plain(table["dec"]))
+    # One direction, whose factor is drawn: nine tries.
+    simulated = np.stack([observe_astrometry(stars, seed=seed)["parallax_error"].value for seed in range(9)])
+    median = np.where(np.isnan(simulated).any(axis=0), np.nan, np.median(simulated, axis=0))
+    compare(g_mag, error, median, [12, 13, 14, 15, 16], median=0.10, scatter=np.inf)
+    compare(g_mag, error, simulated[0], [12, 13, 14, 15, 16], median=0.25, scatter=0.06)
+
+
+@pytest.mark.parametrize(("near", "far", "density"), [(2, 4, 100), (4, 8, 20), (8, 30, 3)])
+def test_errors_in_a_crowded_field(real_data, near, far, density):
+    """Arcminutes from the center of M2, and Gaia sources per square arcminute there."""
+    table = Table.read(real_data / "gaia" / "m2_west_gaia_edr3.ecsv")
+    ra, dec = plain(table["ra"]), plain(table["dec"])
+    distance = np.hypot((ra - 323.3626) * np.cos(np.radians(dec)), dec + 0.8233) * 60
+    table = table[(distance > near) & (distance <= far)]
+    g_mag, error = plain(table["phot_g_mean_mag"]), plain(table["parallax_error"])
+    stars = same_stars(g_mag, plain(table["ra"]), plain(table["dec"]))
+    seen = [observe_astrometry(stars, seed=seed, density=density / u.arcmin**2) for seed in range(9)]
+    simulated = np.stack([s["parallax_error"].value for s in seen])
+    with np.errstate(invalid="ignore"):
+        median = np.nanmedian(np.where(np.isnan(simulated).all(axis=0), error, simulated), axis=0)
+    compare(g_mag, error, median, [17, 18, 19, 20, 20.8], median=0.10, scatter=np.inf)
+    compare(g_mag, error, simulated[0], [17, 18, 19, 20, 20.8], median=0.25, scatter=0.12)
+    if density > 10:
+        return
+    # Transits lost to crowding leave angles of their own: proper motions only where there are none.
+    for name in ("pmra_error", "pmdec_error"):
+        ratios = [np.nanmedian((s[name] / s["parallax_error"]).value) for s in seen]
+        assert np.median(ratios) == pytest.approx(np.median(plain(table[name]) / error), rel=0.2)
