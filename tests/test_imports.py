@@ -42,7 +42,17 @@ ALLOWED = {
     "plotting": ("schema", "stamps", "archives.base"),
     "training": ("targets", "astrometry", "archives", "stamps", "simulate", "nets", "physics"),
     # What is judged, and what it is judged by: everything that an answer comes from.
-    "evaluation": ("targets", "astrometry", "archives", "stamps", "nets", "physics", "plotting", "simulate", "training"),
+    "evaluation": (
+        "targets",
+        "astrometry",
+        "archives",
+        "stamps",
+        "nets",
+        "physics",
+        "plotting",
+        "simulate",
+        "training",
+    ),
     "vo": ("schema", "tables", "classifier"),
     "survey": ("schema", "tables", "classifier", "archives.base"),
     "cli": ("",),
