@@ -104,7 +104,7 @@ class PhotometricRecipe:
             apertures = asinh_magnitude(np.moveaxis(photometry.apertures, 2, 0)) - magnitude  # (3, N, 5)
         apertures = np.nan_to_num(np.clip(np.moveaxis(apertures, 0, 2), -1, 1)).reshape(n, 5 * len(APERTURES))
         known = np.isfinite(stamps.psf).all(-1)
-        width = np.log(fwhm(np.where(known[..., None], stamps.psf, TYPICAL_PSF)) / fwhm(TYPICAL_PSF))
+        width = np.log(fwhm(photometry.psf) / fwhm(TYPICAL_PSF))
         columns = [
             (reference[:, None] - 18) / 3,
             color,

@@ -8,6 +8,7 @@ import numpy as np
 from .. import flags
 from .base import MASK_MISSING, MASK_NAN, MASK_OFF_FRAME, MASK_SATURATED, STAMP_SIZE
 from .psf import TYPICAL_PSF, encircled, profile
+from .seeing import own_psf
 
 __all__ = ["APERTURES", "SOFTENING", "WINDOW", "Photometry", "asinh_magnitude", "asinh_magnitude_error", "measure"]
 
@@ -44,6 +45,8 @@ class Photometry:
         Bands that can be trusted at the star's place.
     flags : ndarray, shape (N,), int64
         Of `stellarclass.flags`: ``bad_pixels``, ``saturated``, ``blended``, ``not_detected``, ``no_usable_band``.
+    psf : ndarray, shape (N, 5, 6), float32
+        The PSF that was used: the stamps' own, or where it is not known one as wide as the star.
     """
 
     flux: np.ndarray
@@ -53,6 +56,7 @@ class Photometry:
     residual: np.ndarray
     used: np.ndarray
     flags: np.ndarray
+    psf: np.ndarray
 
     def __len__(self):
         return len(self.flux)
@@ -162,7 +166,7 @@ def _measure_chunk(stamps):
     dy = axis - stamps.offsets[..., 1, None]
     r2 = (dx**2)[..., None, :] + (dy**2)[..., :, None]
     radius = np.sqrt(r2)
-    psf = np.where(np.isfinite(stamps.psf).all(-1, keepdims=True), stamps.psf, TYPICAL_PSF)
+    psf = _complete_psf(stamps, images, radius)
     star = profile(psf, r2).astype(np.float32)
 
     present = ~((masks & MASK_MISSING) > 0).any((2, 3)) & np.isfinite(stamps.sky_sigma)
@@ -202,7 +206,18 @@ def _measure_chunk(stamps):
     found |= np.where((used.sum(1) >= 2) & ~detected, flags.NOT_DETECTED, 0)
     apertures = np.where(used[..., None], apertures, np.nan).astype(float)
     found |= np.where(_blended(apertures, flux_err, used), flags.BLENDED, 0)
-    return Photometry(flux, flux_err, apertures, background.astype(float), residual, used, found)
+    return Photometry(flux, flux_err, apertures, background.astype(float), residual, used, found, psf.astype(np.float32))
+
+
+def _complete_psf(stamps, images, radius):
+    """The stamps' PSF, (N, 5, 6), with one as wide as the star where it is not known."""
+    known = np.isfinite(stamps.psf).all(-1)
+    psf = np.where(known[..., None], stamps.psf, TYPICAL_PSF)
+    rows = (~known & np.isfinite(stamps.sky_sigma)).any(1)
+    if rows.any():
+        noise = {name: getattr(stamps, name)[rows] for name in ("sky_sigma", "flux_per_electron")}
+        psf[rows] = np.where(known[rows][..., None], psf[rows], own_psf(images[rows], radius[rows], **noise))
+    return psf
 
 
 def _blended(apertures, flux_err, used):
