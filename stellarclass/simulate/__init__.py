@@ -7,6 +7,7 @@ from .labels import LABEL_SYSTEMS, label_probabilities
 from .observed import conditions_from_field
 from .optics import render_stars
 from .population import KINDS, draw_stars
+from .samples import reference_sample
 from .survey import SimulatedField, field
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "field",
     "label_probabilities",
     "observe_astrometry",
+    "reference_sample",
     "render_stars",
 ]

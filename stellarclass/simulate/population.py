@@ -1,10 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Stars of the simulated sky: who they are and how bright they look.
 
-A star is drawn by its apparent magnitude, color and direction first; its kind (dwarf of thin disk, thick disk or halo,
-red giant, blue horizontal branch) follows with the odds that the Milky Way gives a star of that color and brightness
-in that direction: number density at the distance that its luminosity implies, times the volume there. Radius and
-temperature then follow from color and absolute magnitude by `stellarclass.physics`, so all truths agree.
+A star is drawn by its apparent magnitude, color and direction first; its kind (dwarf, subgiant, giant ... of thin disk,
+thick disk or halo) follows with the odds that the Milky Way gives a star of that color and brightness in that
+direction: number density at the distance that its luminosity implies, times the volume there. Metallicity and motion
+follow from the population and the height above the plane, radius and temperature from color and absolute magnitude,
+and a companion within an arcsecond adds its light, so all truths agree.
 """
 
 import numpy as np
@@ -13,77 +14,58 @@ from astropy.table import QTable
 
 from .. import physics
 from ..exceptions import InputError
+from . import galaxy, sequences
+from .binaries import COMPANION_LIMIT, add_bands, companions, gaia_bands, separation, ugriz_from_colors
+from .contaminants import INTRUDERS, draw_intruders
+from .dust import band_extinction, column_extinction, share_in_front
 from .locus import LOCUS_LIMITS, locus_colors
 
 __all__ = ["KINDS", "draw_stars"]
 
-KINDS = ("thin_dwarf", "thick_dwarf", "halo_dwarf", "thin_giant", "thick_giant", "halo_giant", "horizontal_branch")
-"""Kinds of stars, in the order of the ``kind`` codes."""
+_STARS = (
+    "thin_dwarf", "thick_dwarf", "halo_dwarf", "thin_giant", "thick_giant", "halo_giant", "horizontal_branch",
+    "thin_subgiant", "thick_subgiant", "halo_subgiant", "red_clump", "blue_straggler",
+)  # fmt: skip
+KINDS = (*_STARS, *INTRUDERS)
+"""Kinds of stars, then of intruders, in the order of the ``kind`` codes."""
 
-_POPULATION = np.array([0, 1, 2, 0, 1, 2, 2])  # thin disk, thick disk or halo: of each kind
-
-SUN_RADIUS_KPC, SUN_HEIGHT_KPC = 8.0, 0.025
-"""Galactocentric position of the Sun: Juric et al. (2008, ApJ 673, 864)."""
-
-# Juric et al. (2008): scale lengths and heights in kpc, local normalizations of thick disk and halo, halo flattening
-# and index (their Table 10, bias corrected).
-_THIN, _THICK = (2.6, 0.30), (3.6, 0.90)
-_THICK_FRACTION, _HALO_FRACTION, _HALO_FLATTENING, _HALO_INDEX = 0.12, 0.0051, 0.64, 2.77
-
-# Beyond the break the halo falls more steeply: Deason et al. (2011, MNRAS 416, 2903).
-_HALO_BREAK_KPC, _HALO_OUTER_INDEX = 27.0, 4.6
+# What a star may be: three populations each of dwarf, giant and subgiant, the blue horizontal branch, and the red clump
+# of both disks; kind code and population of each.
+_DWARFS, _GIANTS, _HORIZONTAL, _SUBGIANTS, _CLUMPS = (0, 1, 2), (3, 4, 5), 6, (7, 8, 9), (10, 11)
+_KIND = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10])
+_POPULATION = np.array([0, 1, 2, 0, 1, 2, 2, 0, 1, 2, 0, 1])
+_STRAGGLER = KINDS.index("blue_straggler")
 
 # Stars at the foot of the giant branch (M_r = 3) per dwarf of the same color and population in a volume, rounded from
 # globular-cluster luminosity functions; upward the branch thins by _GIANT_SLOPE dex per magnitude, as evolution speeds.
-_GIANT_PER_DWARF = (0.02, 0.02, 0.02)
-_GIANT_SLOPE = 0.3
-# Horizontal-branch stars per halo dwarf of the same color among A stars (most halo "dwarfs" that hot are stragglers).
-_HORIZONTAL_PER_STRAGGLER = 1.0
+_GIANT_PER_DWARF, _GIANT_SLOPE = (0.02, 0.02, 0.02), 0.3
+_GIANT_G_I = (0.55, 2.2)
+# Subgiants per dwarf of the same color, likewise: they cross the gap in a tenth of the time that dwarfs stay.
+_SUBGIANT_PER_DWARF = (0.05, 0.10, 0.10)
+# Red-clump stars at the clump's own color per dwarf there: 1.4e-4 per cubic parsec (Hipparcos, within 100 pc), over
+# 0.004 dwarfs per cubic parsec and magnitude.
+_CLUMP_PER_DWARF = 0.06
+# Horizontal-branch stars per straggler of the halo: Deason et al. (2011, MNRAS 416, 2903) find 1.5 stragglers each.
+_HORIZONTAL_PER_STRAGGLER = 0.67
 
 # Old populations have no main sequence bluer than the turn-off (g-i); what is there are stragglers, rarer by far.
-_TURN_OFF, _STRAGGLERS = (-1.0, 0.42, 0.28), (1.0, 0.03, 0.03)
+_TURN_OFF, _STRAGGLERS = (-1.0, 0.42, 0.28), 0.03
+# Twice the turn-off's mass makes 8,500 K: there are none as hot as A0 (g-i, and their share of the rest).
+_HOTTEST_STRAGGLERS = (-0.40, -0.25), (0.0, 1.0)
 
-# Mean and width of [Fe/H]: thin disk near solar, thick disk -0.7 (Juric et al.), halo -1.46 (Ivezic et al. 2008).
-_METALLICITY = ((-0.2, 0.2), (-0.7, 0.25), (-1.46, 0.35))
-# Velocity dispersion and lag behind the Sun in km/s: Bond et al. (2010, ApJ 716, 1).
-_VELOCITY_SIGMA, _VELOCITY_LAG = np.array([30.0, 50.0, 130.0]), np.array([10.0, 45.0, 200.0])
+# Scatter of M_r about each sequence in mag: ages, and what color leaves open. Dwarfs of F and G type brighten by up to
+# a magnitude while they stay dwarfs: mean of an exponential against g-i.
+_SIGMA_DWARF = (1.2, 2.0), (0.20, 0.30)  # g-i, and mag
+_SIGMA_GIANT, _SIGMA_HORIZONTAL, _SIGMA_SUBGIANT, _SIGMA_CLUMP = 0.35, 0.12, 0.20, 0.20
+_EVOLVED_G_I, _EVOLVED = (-0.4, -0.1, 0.45, 0.8), (0.25, 0.35, 0.35, 0.0)
 
-# Shares of stars whose scatter about the locus is so many times the normal one: as in SDSS's spectroscopic sample.
-_OUTLIER_WIDTHS, _OUTLIER_SHARES = (1.0, 3.0, 10.0), (0.85, 0.12, 0.03)
-
-# A_band / A_V for R_V = 3.1: Schlafly & Finkbeiner (2011, ApJ 737, 103), Table 6.
-_EXTINCTION = np.array([4.239, 3.303, 2.285, 1.698, 1.263]) / 3.1
-_BP_RP_PER_G_I = 0.82  # reddening in BP-RP over reddening in g-i
-_EXTINCTION_G = 0.84  # Gaia G, for a G star: Casagrande & VandenBerg (2018, MNRAS 479, L102)
-
-
-def _density(population, radius, height):
-    """Relative number density of thin disk (0), thick disk (1) or halo (2) at galactocentric cylinder kpc."""
-    if population == 2:
-        r = np.sqrt(radius**2 + (height / _HALO_FLATTENING) ** 2)
-        # Flat within 2 kpc: nothing seen at high latitude comes from there, and the power law would diverge.
-        inner = _HALO_FRACTION * (SUN_RADIUS_KPC / np.clip(r, 2.0, _HALO_BREAK_KPC)) ** _HALO_INDEX
-        return inner * (_HALO_BREAK_KPC / np.maximum(r, _HALO_BREAK_KPC)) ** _HALO_OUTER_INDEX
-    length, scale = (_THIN, _THICK)[population]
-    norm = (1.0, _THICK_FRACTION)[population]
-    return norm * np.exp((SUN_RADIUS_KPC - radius) / length - (np.abs(height) - SUN_HEIGHT_KPC) / scale)
-
-
-def _dwarf_magnitude(g_i, fe_h):
-    """M_r of a dwarf: Ivezic et al. (2008, ApJ 684, 287), Eqs. A2 and A7, with the hot end from Pecaut & Mamajek."""
-    x = np.clip(g_i, 0.2, 4.0)
-    m = -5.06 + 14.32 * x - 12.97 * x**2 + 6.127 * x**3 - 1.267 * x**4 + 0.0967 * x**5
-    m = m + 4.50 - 1.11 * fe_h - 0.18 * fe_h**2
-    # Their fit holds for g-i > 0.2; hotter stars follow the dwarf sequence from A0 (g-i = -0.48, M_r = 1.2).
-    hot = np.interp(g_i, [-0.55, -0.48, -0.24, -0.05, 0.1, 0.2], [0.9, 1.2, 1.7, 2.2, 2.6, 3.0])
-    blend = np.clip((g_i - 0.1) / 0.2, 0, 1)
-    return np.where(g_i < 0.3, (1 - blend) * hot + blend * m, m)
-
-
-def _giant_magnitude(g_i, fe_h):
-    """M_r on the giant branch: hand-drawn through globular-cluster fiducials (An et al. 2008, ApJS 179, 326)."""
-    x = g_i - 0.14 * (fe_h + 1.5)  # metal-rich branches are redder
-    return np.interp(x, [0.55, 0.62, 0.72, 0.85, 1.0, 1.2, 1.5, 2.0], [3.4, 2.6, 1.5, 0.4, -0.6, -1.6, -2.4, -2.9])
+# Width of the locus perpendicular to itself, in u-g, g-r and i-z at two g-i: Ivezic et al. (2004, AN 325, 583).
+_WIDTH_BLUE, _WIDTH_RED, _WIDTH_G_I = (0.05, 0.012, 0.0, 0.014), (0.10, 0.025, 0.0, 0.02), 1.8
+# Shares of stars whose scatter about the locus is so many times the normal one: variables, emission lines, spots and
+# blends that no model here makes. A network that never saw any would pull such colors back onto the locus, against
+# what it measured. SDSS's spectroscopic sample has 3-10 % beyond three widths, companions included.
+_OUTLIER_WIDTHS, _OUTLIER_SHARES = (1.0, 3.0, 8.0), (0.90, 0.08, 0.02)
+_SIGMA_BP_RP = 0.01
 
 
 def _colors(rng, n):
@@ -95,15 +77,17 @@ def _colors(rng, n):
     return np.clip(np.where(rng.random(n) < 0.5, even, field), LOCUS_LIMITS[0], 3.8)
 
 
-def _directions(rng, n):
-    """Galactic longitude and latitude in radians, even over the sky at |b| > 20 deg, as SDSS imaging mostly is."""
+def _directions(rng, n, direction):
+    """Galactic longitude and latitude in radians; by default even over |b| > 20 deg, as SDSS imaging mostly is."""
+    if direction is not None:
+        galactic = direction.galactic
+        return tuple(np.broadcast_to(x.rad, n).astype(float) for x in (galactic.l, galactic.b))
     longitude = rng.uniform(0, 2 * np.pi, n)
-    latitude = np.arcsin(rng.uniform(np.sin(np.radians(20)), 1, n)) * rng.choice([-1, 1], n)
-    return longitude, latitude
+    return longitude, np.arcsin(rng.uniform(np.sin(np.radians(20)), 1, n)) * rng.choice([-1, 1], n)
 
 
 @u.quantity_input(r_range=u.mag)
-def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
+def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intruders=0.0):
     """Draw stars of the simulated sky.
 
     Parameters
@@ -115,22 +99,36 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     r_range : `~astropy.units.Quantity`, shape (2,)
         Limits of the apparent r magnitude; within them 70 % are spread evenly and 30 % rise toward the faint end.
     direction : `~astropy.coordinates.SkyCoord`, optional
-        One direction for all; by default all of the sky at galactic latitudes beyond 20 degrees.
+        One direction for all, anywhere on the sky, behind the same dust; by default all of the sky at galactic
+        latitudes beyond 20 degrees.
+    intruders : float
+        Share of the rows (0 to 1) that are no A to M stars but white dwarfs, O and B stars, hot subdwarfs, quasars and
+        compact galaxies.
 
     Returns
     -------
     `~astropy.table.QTable`
-        N rows: ``u`` ... ``z`` (observed magnitudes, noise-free, reddened) and ``g_mag``, ``bp_rp`` (the same in
-        Gaia's bands) [mag], ``parallax`` [mas], ``pmra``, ``pmdec`` [mas/yr], ``radius`` [solRad], ``teff`` [K] (held
-        at the ends of `stellarclass.physics.temperature_from_color`), ``fe_h``, ``distance`` [kpc], ``a_v`` [mag],
-        ``kind`` (index into `KINDS`).
+        N rows: ``u`` ... ``z`` (observed magnitudes, noise-free, reddened, of the whole unresolved system) and
+        ``g_mag``, ``bp_rp`` (the same in Gaia's bands) [mag], ``parallax`` [mas] (0 for quasars and galaxies),
+        ``pmra``, ``pmdec`` [mas/yr], ``radius`` [solRad] and ``teff`` [K] (of the brighter component; NaN for what is
+        no star; below the M6 of `stellarclass.physics.temperature_from_color` held there), ``fe_h``, ``distance``
+        [kpc], ``a_v`` [mag], ``kind`` (index into `KINDS`), ``binary_separation`` [arcsec] (of companions that are not
+        resolved; NaN for single stars), ``mass_ratio`` (companion over primary; 0 for single stars), and for galaxies
+        ``half_light_radius`` [arcsec], ``axis_ratio``, ``position_angle`` [deg] (north through east) and
+        ``sersic_index`` (0, 1, 0 and 0 for points).
 
     Raises
     ------
     TypeError, `~astropy.units.UnitsError`
         If ``r_range`` is not in magnitudes.
     stellarclass.exceptions.InputError
-        If ``r_range`` is not two magnitudes, bright and faint.
+        If ``r_range`` is not two magnitudes, bright and faint, or ``intruders`` not a share.
+
+    Notes
+    -----
+    Densities: Juric et al. (2008), with the halo's break of Deason et al. (2011). Metallicities: Ivezic et al. (2008).
+    Motions: Bond et al. (2010). Companions: Duchene & Kraus (2013). Dust: the law of Fitzpatrick (1999) on a cosecant
+    layer. Colors: `stellarclass.simulate.locus`. Every constant is cited beside it in the source.
 
     Examples
     --------
@@ -142,49 +140,20 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None):
     limits = r_range.to_value(u.mag)
     if limits.shape != (2,) or not limits[0] <= limits[1]:
         raise InputError(f"r_range = {r_range} is not two magnitudes, the brighter one first")
+    if not 0 <= intruders <= 1:
+        raise InputError(f"intruders = {intruders} is no share of the rows: give a number from 0 to 1")
     rng = np.random.default_rng(seed)
     r_apparent = _apparent_magnitudes(rng, n, *limits)
-    g_i = _colors(rng, n)
-    if direction is None:
-        longitude, latitude = _directions(rng, n)
-    else:
-        galactic = direction.galactic
-        longitude, latitude = (np.full(n, x.rad) for x in (galactic.l, galactic.b))
-    fe_h = np.stack([rng.normal(mean, sigma, n) for mean, sigma in _METALLICITY])  # (3, n)
-    a_v_total = np.clip(rng.lognormal(np.log(0.12), 0.6, n), 0, 1.5)
+    longitude, latitude = _directions(rng, n, direction)
+    column = column_extinction(rng, latitude, one_field=direction is not None and direction.isscalar)
 
-    # What each star would be like as each kind (7, n), and the kind that it is.
-    magnitudes = _absolute_magnitudes(rng, g_i, fe_h)
-    distance = _distance_kpc(r_apparent, magnitudes, a_v_total)
-    odds, height = _kind_odds(g_i, magnitudes, distance, longitude, latitude)
-    cumulative = np.cumsum(odds / odds.sum(0), axis=0)
-    kind = (rng.random(n) > cumulative).sum(0).clip(0, 6)
-    chosen = (kind, np.arange(n))
-    population, magnitude = _POPULATION[kind], magnitudes[chosen]
-    star_fe_h = fe_h[population, np.arange(n)]
-
-    # The dust layer is thin: what lies within 100 pc of height sees only part of it.
-    a_v = a_v_total * (1 - np.exp(-np.abs(height[chosen]) / 0.1))
-    distance = _distance_kpc(r_apparent, magnitude, a_v)
-    colors = _scattered_locus(rng, g_i, star_fe_h)
-    bp_rp = physics._bp_rp(g_i) + rng.normal(0, 0.01, n)
-    g_abs = magnitude + physics._g_minus_r(g_i)
-    ugriz = _observed_magnitudes(r_apparent, colors, a_v)
-    reddened_g_i = (ugriz[1] - ugriz[3]) - g_i  # reddening moves BP-RP as much as g-i, nearly
-    parallax = 1 / distance
-
-    table = QTable({b: m * u.mag for b, m in zip("ugriz", ugriz, strict=True)})
-    table["g_mag"] = (g_abs + 5 * np.log10(distance) + 10 + _EXTINCTION_G * a_v) * u.mag
-    table["bp_rp"] = (bp_rp + _BP_RP_PER_G_I * reddened_g_i) * u.mag
-    table["parallax"] = parallax * u.mas
-    table["pmra"], table["pmdec"] = _proper_motions(rng, population, parallax) * u.mas / u.yr
-    table["radius"] = 10 ** physics._log_radius(g_abs, bp_rp) * u.solRad
-    table["teff"] = 10 ** physics._log_teff(bp_rp) * u.K
-    table["fe_h"] = star_fe_h
-    table["distance"] = distance * u.kpc
-    table["a_v"] = a_v * u.mag
-    table["kind"] = kind
-    return table
+    found = _draw_stars(rng, r_apparent, longitude, latitude, column)
+    if intruders:
+        rows = np.flatnonzero(rng.random(n) < intruders)
+        others = _draw_intruders(rng, r_apparent[rows], longitude[rows], latitude[rows], column[rows])
+        for name, values in others.items():
+            found[name][..., rows] = values
+    return _table(found)
 
 
 def _apparent_magnitudes(rng, n, bright, faint):
@@ -192,59 +161,154 @@ def _apparent_magnitudes(rng, n, bright, faint):
     return bright + (faint - bright) * fraction
 
 
-def _absolute_magnitudes(rng, g_i, fe_h):
-    """M_r of n stars of these colors if they were of each kind: fe_h (3, n) by population, answer (7, n)."""
+def _draw_stars(rng, r_apparent, longitude, latitude, column):
+    """All columns but the units: a dict of arrays, ``bands`` (8, n) of them u g r i z G BP RP."""
+    n = len(r_apparent)
+    g_i = _colors(rng, n)
+    bp_rp = physics._bp_rp(g_i) + rng.normal(0, _SIGMA_BP_RP, n)
+    extinction = band_extinction(bp_rp)  # (8, n) over A_V
+    metals = galaxy.metallicity(rng, n)
+    choice, magnitude, fe_h = _choose(rng, g_i, r_apparent - extinction[2] * column, longitude, latitude, metals)
+    kind, population = _KIND[choice], _POPULATION[choice]
+
+    primary = np.concatenate([
+        ugriz_from_colors(magnitude, _scattered_locus(rng, g_i, fe_h)),
+        gaia_bands(magnitude + physics._g_minus_r(g_i), bp_rp),
+    ])  # fmt: skip
+    ratio, companion = companions(rng, g_i, fe_h, magnitude)
+    au = separation(rng, g_i)
+    # A pair is one source if it is close enough on the sky, at the distance that its own light implies.
+    system = add_bands(primary, companion)
+    distance, a_v = _distance(r_apparent, system[2], column, extinction[2], latitude)
+    apart = au / distance / 1000  # arcsec
+    pair = (ratio > 0) & (apart < COMPANION_LIMIT)
+    system = np.where(pair, system, primary)
+    distance, a_v = _distance(r_apparent, system[2], column, extinction[2], latitude)
+
+    dwarfs = np.isin(choice, _DWARFS[1:])
+    blue = np.array(_TURN_OFF)[population] - 0.03
+    kind = np.where(dwarfs & (g_i < blue), _STRAGGLER, kind)
+    x, y, z = galaxy.place(distance, longitude, latitude)
+    motion = galaxy.velocity(rng, population, x, y, z)
+    teff = sequences.temperature(g_i, bp_rp, choice == _HORIZONTAL)
+    shift = r_apparent - system[2] - extinction[2] * a_v
+    return {
+        "bands": system + shift + extinction * a_v,
+        "parallax": 1 / distance,
+        "proper_motion": galaxy.proper_motion(motion, longitude, latitude, distance),
+        "radius": 10 ** sequences.log_radius(primary[5], bp_rp, teff),
+        "teff": teff,
+        "fe_h": fe_h,
+        "distance": distance,
+        "a_v": a_v,
+        "kind": kind,
+        "binary_separation": np.where(pair, apart, np.nan),
+        "mass_ratio": np.where(pair, ratio, 0.0),
+        "half_light_radius": np.zeros(n),
+        "axis_ratio": np.ones(n),
+        "position_angle": np.zeros(n),
+        "sersic_index": np.zeros(n),
+    }
+
+
+def _choose(rng, g_i, r_clear, longitude, latitude, metals):
+    """What each star is (index into `_KIND`), its M_r and [Fe/H], by the odds of everything that it might be."""
     n = len(g_i)
-    return np.stack(
-        [_dwarf_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.30, n) for k in range(3)]
-        + [_giant_magnitude(g_i, fe_h[k]) + rng.normal(0, 0.35, n) for k in range(3)]
-        + [0.6 + rng.normal(0, 0.12, n) + np.clip(-0.2 - g_i, 0, 1) * 3.0]  # BHB: Sirko et al. (2004, AJ 127, 899)
-    )
+    scatter = rng.normal(size=n)
+    evolved = np.interp(g_i, _EVOLVED_G_I, _EVOLVED) * rng.exponential(1.0, n)
+    g_r = locus_colors(g_i, np.full(n, -1.5))[:, 1]
+    horizontal, straggler = sequences.horizontal_magnitude(g_r), sequences.straggler_magnitude(g_r)
+    magnitudes, metallicities, odds = (np.zeros((len(_KIND), n)) for _ in range(3))
+    for k, population in enumerate(_POPULATION):
+        fe_h = metals(population, 0.5)
+        for _ in range(2):  # [Fe/H] goes with height, height with M_r, and M_r a little with [Fe/H]
+            share = 1.0
+            if k in _DWARFS:
+                m = sequences.dwarf_magnitude(g_i, fe_h) - (evolved if population == 0 else 0.0)
+                if population:
+                    blue = g_i < _TURN_OFF[population]
+                    m = np.where(blue, np.minimum(m, straggler), m)
+                    share = np.where(blue, _STRAGGLERS * np.interp(g_i, *_HOTTEST_STRAGGLERS), 1.0)
+                m = m + np.interp(g_i, *_SIGMA_DWARF) * scatter
+            elif k in _GIANTS:
+                m = sequences.giant_magnitude(g_i, fe_h) + _SIGMA_GIANT * scatter
+                share = _GIANT_PER_DWARF[population] * 10 ** (_GIANT_SLOPE * (m - 3.0))
+                share = np.where((g_i > _GIANT_G_I[0]) & (g_i < _GIANT_G_I[1]), share, 0.0)
+            elif k in _SUBGIANTS:
+                m, there = sequences.subgiant_magnitude(g_i, fe_h)
+                m = m + _SIGMA_SUBGIANT * scatter
+                share = np.where(there, _SUBGIANT_PER_DWARF[population], 0.0)
+            elif k in _CLUMPS:
+                m, share = sequences.clump_magnitude(g_i, fe_h)
+                m, share = m + _SIGMA_CLUMP * scatter, _CLUMP_PER_DWARF * share
+            else:
+                m = horizontal + _SIGMA_HORIZONTAL * scatter
+                share = np.where(g_i < 0.15, _HORIZONTAL_PER_STRAGGLER * _STRAGGLERS, 0.0)
+            distance = 10 ** (0.2 * (r_clear - m) - 2)
+            x, y, z = galaxy.place(distance, longitude, latitude)
+            fe_h = metals(population, z)
+        young = g_i if k == 0 else None
+        odds[k] = galaxy.density(population, np.hypot(x, y), z, young) * distance**3 * share
+        magnitudes[k], metallicities[k] = m, fe_h
+    odds = np.maximum(odds, 1e-300)
+    cumulative = np.cumsum(odds / odds.sum(0), axis=0)
+    choice = (rng.random(n) > cumulative).sum(0).clip(0, len(_KIND) - 1)
+    chosen = (choice, np.arange(n))
+    return choice, magnitudes[chosen], metallicities[chosen]
 
 
-def _distance_kpc(r_apparent, r_absolute, a_v):
-    return 10 ** (0.2 * (r_apparent - _EXTINCTION[2] * a_v - r_absolute) - 2)
-
-
-def _kind_odds(g_i, magnitudes, distance, longitude, latitude):
-    """Relative odds of the kinds (7, n), and the height above the plane in kpc that each implies (7, n)."""
-    x = SUN_RADIUS_KPC - distance * np.cos(latitude) * np.cos(longitude)
-    y = distance * np.cos(latitude) * np.sin(longitude)
-    z = SUN_HEIGHT_KPC + distance * np.sin(latitude)
-    cylinder = np.hypot(x, y)
-    odds = np.stack([_density(_POPULATION[k], cylinder[k], z[k]) for k in range(7)]) * distance**3
-    odds[3:6] *= np.array(_GIANT_PER_DWARF)[:, None] * 10 ** (_GIANT_SLOPE * (magnitudes[3:6] - 3.0))
-    odds[3:6] *= (g_i > 0.55) & (g_i < 2.2)
-    odds[6] *= _HORIZONTAL_PER_STRAGGLER * (g_i < 0.15)
-    for k, (turn_off, stragglers) in enumerate(zip(_TURN_OFF, _STRAGGLERS, strict=True)):
-        odds[k] *= np.where(g_i < turn_off, stragglers, 1.0)
-    odds[6] *= _STRAGGLERS[2]
-    return np.maximum(odds, 1e-300), z
+def _distance(r_apparent, r_absolute, column, extinction_r, latitude):
+    """Distance in kpc and A_V on the way there of stars of these magnitudes behind these columns of dust."""
+    a_v = column
+    for _ in range(3):
+        distance = 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2)
+        a_v = column * share_in_front(distance * np.sin(latitude))
+    return 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2), a_v
 
 
 def _scattered_locus(rng, g_i, fe_h):
     """Intrinsic colors (n, 4) with the width of the locus; g-i stays what it is."""
     colors = locus_colors(g_i, fe_h)
-    # Width of the locus perpendicular to itself: Ivezic et al. (2004, AN 325, 583); u-g carries gravity and binaries.
-    width = np.where(g_i[:, None] < 1.8, [0.05, 0.015, 0.0, 0.014], [0.10, 0.03, 0.0, 0.02])
-    # Unresolved companions (white dwarfs above all), emission lines and spots: a few stars lie far off the locus. A
-    # network that never saw any would pull such colors back onto it, against what it measured.
+    width = np.where(g_i[:, None] < _WIDTH_G_I, _WIDTH_BLUE, _WIDTH_RED)
     tail = rng.choice(_OUTLIER_WIDTHS, len(g_i), p=_OUTLIER_SHARES)[:, None]
     colors = colors + rng.normal(size=colors.shape) * width * tail
     colors[:, 2] = g_i - colors[:, 1]
     return colors
 
 
-def _observed_magnitudes(r_apparent, colors, a_v):
-    """Reddened u g r i z of stars with this observed r and these intrinsic colors (n, 4): shape (5, n)."""
-    relative = np.stack(
-        [colors[:, 0] + colors[:, 1], colors[:, 1], 0 * r_apparent, -colors[:, 2], -colors[:, 2] - colors[:, 3]]
-    )
-    return relative + r_apparent + (_EXTINCTION - _EXTINCTION[2])[:, None] * a_v
+def _draw_intruders(rng, r_apparent, longitude, latitude, column):
+    """Columns of intruders, as `_draw_stars` has them."""
+    # Dust by the color of an A star: most of them are as blue. What is outside the Galaxy has all of it in front.
+    extinction = band_extinction(np.full(len(r_apparent), 0.2))
+    found = draw_intruders(rng, r_apparent - extinction[2] * column)
+    star = np.isfinite(found["distance"])
+    distance = np.where(star, found["distance"], 1.0)
+    a_v = np.where(star, column * share_in_front(distance * np.sin(latitude)), column)
+    distance = distance * 10 ** (0.2 * extinction[2] * (column - a_v))
+    disk = np.zeros(len(distance), int)
+    motion = galaxy.velocity(rng, disk, *galaxy.place(distance, longitude, latitude))
+    found["proper_motion"] = np.where(star, galaxy.proper_motion(motion, longitude, latitude, distance), 0.0)
+    found["parallax"] = np.where(star, 1 / distance, 0.0)
+    found["distance"] = np.where(star, distance, np.inf)
+    found["bands"] = found["bands"] + (extinction - extinction[2]) * a_v + extinction[2] * column
+    found["a_v"] = a_v
+    found["kind"] = found["kind"] + len(_STARS)
+    none = np.full(len(distance), np.nan)
+    return found | {"fe_h": none, "binary_separation": none, "mass_ratio": np.zeros(len(distance))}
 
 
-def _proper_motions(rng, population, parallax):
-    """Two components in mas/yr, (2, n): isotropic enough velocities of the three populations."""
-    sigma, lag = _VELOCITY_SIGMA[population], _VELOCITY_LAG[population]
-    velocity = rng.normal(0, 1, (2, len(parallax))) * sigma + lag * np.sin(rng.uniform(0, 2 * np.pi, len(parallax)))
-    return velocity / 4.74 * parallax
+_UNITS = {
+    "parallax": u.mas, "pmra": u.mas / u.yr, "pmdec": u.mas / u.yr, "radius": u.solRad, "teff": u.K, "fe_h": None,
+    "distance": u.kpc, "a_v": u.mag, "kind": None, "binary_separation": u.arcsec, "mass_ratio": None,
+    "half_light_radius": u.arcsec, "axis_ratio": None, "position_angle": u.deg, "sersic_index": None,
+}  # fmt: skip
+
+
+def _table(found):
+    bands = dict(zip(("u", "g", "r", "i", "z", "g_mag", "bp", "rp"), found["bands"], strict=True))
+    found = found | {"pmra": found["proper_motion"][0], "pmdec": found["proper_motion"][1]}
+    table = QTable({name: bands[name] * u.mag for name in ("u", "g", "r", "i", "z", "g_mag")})
+    table["bp_rp"] = (bands["bp"] - bands["rp"]) * u.mag
+    for name, unit in _UNITS.items():
+        table[name] = found[name] if unit is None else found[name] * unit
+    return table

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from stellarclass import physics
 from stellarclass.exceptions import InputError
 from stellarclass.simulate import KINDS, draw_stars
-from stellarclass.simulate.population import _BP_RP_PER_G_I, _EXTINCTION, _EXTINCTION_G
+from stellarclass.simulate.binaries import COMPANION_LIMIT
+from stellarclass.simulate.contaminants import INTRUDERS
 
 GIANTS = [KINDS.index(k) for k in ("thin_giant", "thick_giant", "halo_giant")]
 POPULATIONS = {name: [k for k, kind in enumerate(KINDS) if kind.startswith(name)] for name in ("thin", "thick", "halo")}
@@ -22,11 +23,11 @@ def stars():
     return draw_stars(20_000, seed=1)
 
 
-def _unreddened(stars):
-    """G and BP-RP without dust, in mag."""
-    a_v = stars["a_v"].value
-    g_i = (_EXTINCTION[1] - _EXTINCTION[3]) * a_v
-    return stars["g_mag"].value - _EXTINCTION_G * a_v, stars["bp_rp"].value - _BP_RP_PER_G_I * g_i
+@pytest.fixture(scope="module")
+def clear_singles(stars):
+    """Single dwarfs and giants cooler than A0 with next to no dust in front."""
+    hot = (stars["kind"] == KINDS.index("horizontal_branch")) | (stars["teff"] > 9600 * u.K)
+    return stars[(stars["mass_ratio"] == 0) & (stars["a_v"] < 0.03 * u.mag) & ~hot]
 
 
 @given(st.integers(0, 60), st.integers(0, 2**31))
@@ -35,8 +36,8 @@ def test_a_seed_is_a_population(n, seed):
     one, again = draw_stars(n, seed=seed), draw_stars(n, seed=np.random.default_rng(seed))
     assert len(one) == n
     for name in one.colnames:
-        assert np.array_equal(one[name], again[name])
-        assert np.isfinite(one[name]).all()
+        assert np.array_equal(one[name], again[name], equal_nan=True)
+        assert name == "binary_separation" or np.isfinite(one[name]).all()
 
 
 def test_another_seed_is_another_population(stars):
@@ -63,24 +64,27 @@ def test_parallax_is_one_over_distance(stars):
     np.testing.assert_allclose(stars["parallax"].value, parallax.value, rtol=1e-12)
 
 
-def test_radius_follows_from_what_a_perfect_observer_sees(stars):
-    g_mag, bp_rp = _unreddened(stars)
-    radius = physics.stefan_boltzmann_radius(g_mag * u.mag, bp_rp * u.mag, stars["parallax"])
-    np.testing.assert_allclose(stars["radius"].value, radius.value, rtol=1e-9)
-    np.testing.assert_allclose(stars["teff"].value, physics.temperature_from_color(bp_rp * u.mag).value, rtol=1e-9)
+def test_radius_follows_from_what_a_perfect_observer_sees(clear_singles):
+    stars = clear_singles
+    assert len(stars) > 200
+    radius = physics.stefan_boltzmann_radius(stars["g_mag"], stars["bp_rp"], stars["parallax"])
+    # What is left is the dust: 0.03 mag of A_V dim by 1 % in radius and redden by as much.
+    assert np.abs(np.log10(stars["radius"] / radius).value).max() < 0.02
+    teff = physics.temperature_from_color(stars["bp_rp"])
+    assert np.abs((stars["teff"] / teff).value - 1).max() < 0.02
 
 
-def test_gaia_and_sdss_see_the_same_star(stars):
+def test_gaia_and_sdss_see_the_same_star(clear_singles):
+    stars = clear_singles
     g_mag, bp_rp = physics.gaia_from_sdss(stars["g"], stars["r"], stars["i"])
-    clear = stars["a_v"].value < 0.03
     # The transformation is of reddened colors here, of intrinsic ones there: they agree where there is hardly any dust.
-    assert np.abs((g_mag - stars["g_mag"])[clear].value).max() < 0.02
-    assert np.std((bp_rp - stars["bp_rp"])[clear].value) == pytest.approx(0.01, abs=0.002)  # the scatter put in
+    assert np.abs((g_mag - stars["g_mag"]).value).max() < 0.02
+    assert np.std((bp_rp - stars["bp_rp"]).value) == pytest.approx(0.01, abs=0.002)  # the scatter put in
 
 
 def test_kinds_have_the_sizes_that_their_names_promise(stars):
     kind, radius = stars["kind"], stars["radius"].value
-    assert set(kind) == set(range(len(KINDS)))
+    assert set(kind) == set(range(len(KINDS) - len(INTRUDERS)))
     assert np.median(radius[np.isin(kind, GIANTS)]) > 3
     assert 2.5 < np.median(radius[kind == KINDS.index("horizontal_branch")]) < 4.5
     cool_dwarfs = (kind == 0) & (stars["teff"].value < 3800)
@@ -123,3 +127,55 @@ def test_the_disk_thins_out_toward_the_pole_and_the_halo_takes_over():
 def test_a_range_that_is_none_is_refused(wrong, error):
     with pytest.raises(error):
         draw_stars(3, seed=1, r_range=wrong)
+
+
+def test_companions_add_light_and_redden(stars):
+    pair = stars["mass_ratio"] > 0
+    assert 0.15 < pair.mean() < 0.5
+    assert np.array_equal(pair, np.isfinite(stars["binary_separation"]))
+    assert stars["binary_separation"][pair].max() < COMPANION_LIMIT * u.arcsec
+    # A pair is brighter than its primary, by no more than a twin, at the same distance.
+    modulus = 5 * np.log10(stars["distance"].to_value(u.kpc)) + 10
+    dwarf = np.isin(stars["kind"], (0, 1)) & (stars["a_v"] < 0.1 * u.mag)
+    r = stars["r"].value - modulus - 0.83 * stars["a_v"].value
+    expected = physics.stefan_boltzmann_radius(stars["g_mag"], stars["bp_rp"], stars["parallax"])
+    excess = np.log10((expected / stars["radius"]).value)
+    assert np.median(excess[dwarf & pair]) > np.median(excess[dwarf & ~pair]) + 0.01
+    twins = dwarf & (stars["mass_ratio"] > 0.95) & (stars["mass_ratio"] < 1)
+    assert np.median(excess[twins]) == pytest.approx(0.15, abs=0.02)  # 0.2 * 2.5 log10(2)
+    assert np.isfinite(r).all()
+
+
+def test_a_white_dwarf_beside_an_m_dwarf_shows_in_u_alone(stars):
+    g_i = (stars["g"] - stars["i"]).value
+    u_g = (stars["u"] - stars["g"]).value
+    white = stars["mass_ratio"] > 1
+    assert white.sum() > 20
+    red = g_i > 1.8
+    assert np.median(u_g[red & white]) < np.median(u_g[red & ~white]) - 0.3
+
+
+def test_intruders_come_in_the_share_asked_for():
+    stars = draw_stars(10_000, seed=3, intruders=0.3)
+    first = len(KINDS) - len(INTRUDERS)
+    assert (stars["kind"] >= first).mean() == pytest.approx(0.3, abs=0.02)
+    assert (draw_stars(2000, seed=3)["kind"] < first).all()
+    rows = {name: stars[stars["kind"] == KINDS.index(name)] for name in INTRUDERS}
+    assert all(len(r) > 100 for r in rows.values())
+    for name in ("quasar", "galaxy"):
+        for column in ("parallax", "pmra", "pmdec"):
+            assert (rows[name][column].value == 0).all()
+        assert np.isnan(rows[name]["radius"]).all() and np.isnan(rows[name]["teff"]).all()
+    assert 0.011 < np.median(rows["white_dwarf"]["radius"].value) < 0.015
+    assert (rows["hot_star"]["teff"] > 10_000 * u.K).all()
+    assert 0.1 < np.median(rows["hot_subdwarf"]["radius"].value) < 0.3
+    sizes = {name: r["half_light_radius"].value for name, r in rows.items()}
+    assert (sizes.pop("galaxy") > 0).all()
+    assert all((size == 0).all() for size in sizes.values())
+    assert (stars["r"].value >= 13.5).all() and (stars["r"].value <= 22).all()
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, np.nan])
+def test_a_share_that_is_none_is_refused(share):
+    with pytest.raises(InputError, match="intruders"):
+        draw_stars(3, seed=1, intruders=share)
