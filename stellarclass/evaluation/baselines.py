@@ -124,7 +124,8 @@ class EnsembleMethod:
         `~stellarclass.nets.prediction.Prediction`
         """
         inputs = self.ensemble.recipe(stamps, withhold(astrometry, self.inputs), photometry=photometry)
-        return self.ensemble.predict(inputs, label_system=label_system)
+        prior = {} if self.class_prior is None else {"class_prior": self.class_prior}
+        return self.ensemble.predict(inputs, label_system=label_system, **prior)
 
 
 class StefanBoltzmann:
