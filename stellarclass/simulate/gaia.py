@@ -30,7 +30,7 @@ _CROWDED_G, _CROWDED = [14.0, 16.0, 17.0, 18.0, 19.0, 20.0], [0.0, 0.10, 0.20, 0
 _RUWE_MEDIAN, _RUWE_SCATTER = 1.010, 0.052
 # Stars in a hundred that are disturbed by what is not simulated (spikes, chance neighbors, triples), by G, and the
 # mean of ln(ruwe) that they gain: what remains of the same rows' tail beyond the binaries.
-_DISTURBED, _DISTURBANCE = ([14.0, 16.0, 18.0, 20.0], [0.015, 0.012, 0.022, 0.035]), 0.28
+_DISTURBED, _DISTURBANCE = ([14.0, 16.0, 18.0, 20.0], [0.020, 0.012, 0.016, 0.035]), 0.28
 
 # Parallaxes of one field have an error in common, in mas: the angular covariance at zero separation, 106 square
 # microarcsec (Maiz Apellaniz, Pantaleoni Gonzalez & Barba 2021, A&A 649, A13).
@@ -143,7 +143,7 @@ def observe_astrometry(stars, *, seed, density=0 / u.arcmin**2, mismatched=0.001
     measured["bp_rp"] = np.where(rng.random(n) < colorless, np.nan, color)
     measured["radius_flame"] = observe_radius(
         rng,
-        radius=truth["radius"],
+        radius=truth["radius"] * np.sqrt(1 + companion.light),  # the pipeline knows of one star
         teff=truth["teff"],
         g_mag=g_mag,
         parallax=measured["parallax"],

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from astropy import units as u
 from astropy.table import QTable, Table
+from scipy.spatial import cKDTree
 
 from stellarclass import physics
-from stellarclass.simulate import observe_astrometry
+from stellarclass.simulate import draw_stars, observe_astrometry
 
 
 def plain(column):
@@ -63,6 +64,26 @@ def test_ruwe_of_single_stars(field_stars):
         rows = (g_mag > low) & (g_mag <= high)
         real, simulated = (np.nanpercentile(plain(r["ruwe"])[rows], [5, 16, 50, 84]) for r in (field_stars, seen))
         np.testing.assert_allclose(simulated, real, atol=0.02)
+
+
+def test_ruwe_of_stars_with_the_companions_of_the_simulated_sky(field_stars):
+    """Of stars alike in G, color and parallax, about as many have a ruwe above 1.4."""
+    stars = draw_stars(60_000, seed=3, r_range=(13.0, 21.5) * u.mag)
+    seen = observe_astrometry(stars, seed=4)
+    solved = np.isfinite(seen["ruwe"].value)
+
+    def place(g_mag, color, parallax):
+        return np.stack([g_mag / 0.3, color / 0.1, np.arcsinh(parallax) / 0.15], axis=1)
+
+    simulated = place(stars["g_mag"].value, (stars["g"] - stars["i"]).value, seen["parallax"].value)[solved]
+    g_mag, color = plain(field_stars["g_mag"]), plain(field_stars["g"]) - plain(field_stars["i"])
+    distance, twin = cKDTree(simulated).query(place(g_mag, color, plain(field_stars["parallax"])))
+    ruwe = seen["ruwe"].value[solved][twin]
+    for low, high, share in ((13, 15, 0.09), (15, 17, 0.045), (17, 18, 0.026), (18, 19, 0.022), (19, 21, 0.014)):
+        rows = (g_mag > low) & (g_mag <= high) & (distance < 2)
+        real = (plain(field_stars["ruwe"])[rows] > 1.4).mean()
+        assert real == pytest.approx(share, abs=0.003)
+        assert (ruwe[rows] > 1.4).mean() == pytest.approx(real, abs=0.5 * real + 0.006), f"G {low} to {high}"
 
 
 def test_errors_of_bright_stars(real_data):

@@ -196,6 +196,12 @@ def test_radii_of_flame_and_where_there_are_none():
         assert np.isnan(observe_astrometry(nothing, seed=9)["radius_flame"]).all()
 
 
+def test_flame_takes_a_pair_for_one_large_star():
+    pair = {"binary_separation": 1e-4 * u.arcsec, "mass_ratio": 1.0}
+    one, two = (observe_astrometry(stars_at(16.0, 3000, **c), seed=9)["radius_flame"].value for c in ({}, pair))
+    assert np.nanmedian(two) / np.nanmedian(one) == pytest.approx(np.sqrt(2), rel=0.02)
+
+
 def test_an_empty_sky_and_bad_input():
     assert len(observe_astrometry(stars_at(15.0, 0), seed=1)) == 0
     with pytest.raises(u.UnitsError):
