@@ -17,6 +17,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 from methods import FOREST, MLP, STEFAN_BOLTZMANN, Methods, add_arguments, where_trained
+from sky import stamps_of
 
 import stellarclass
 from stellarclass.astrometry import Astrometry
@@ -26,7 +27,6 @@ from stellarclass.evaluation.radii import PARALLAX_BINS, coverage, one_sigma_int
 from stellarclass.evaluation.scores import answered_class, judge, mean_and_spread
 from stellarclass.nets.prediction import Prediction
 from stellarclass.physics import CLASSES
-from stellarclass.simulate import render_stars
 from stellarclass.simulate.samples import REFERENCE_COUNTS, reference_sample
 from stellarclass.stamps.photometry import measure
 
@@ -53,7 +53,7 @@ def predictions(methods, seed, n, work):
         rng = np.random.default_rng([seed, 1])
         for start in range(0, n, CHUNK):
             rows = slice(start, start + CHUNK)
-            stamps = render_stars(sample[rows], seed=rng)
+            stamps = stamps_of(sample[rows], seed=rng)
             photometry = measure(stamps)
             for name in missing:
                 answer = made[name].predict(stamps, gaia[rows], label_system=SYSTEM, photometry=photometry)
