@@ -22,14 +22,20 @@ _PER_COUNT = np.array([0.0113, 0.0043, 0.0052, 0.0072, 0.0365])
 # The CCDs as they have been since run 1500 (see `stellarclass.stamps.detector`), by camera column and band.
 _GAIN, _DARK = (np.stack([f(2000, column) for column in range(1, 7)]) for f in (detector.gain, detector.dark_variance))
 
-# Errors of the photometric calibration in mag, shared by all stars of a frame: Padmanabhan et al. (2008, ApJ 674, 1217).
+# Errors of the photometric calibration in mag, shared by all stars of a frame: Padmanabhan et al. (2008, ApJ 674,
+# 1217).
 _CALIBRATION_ERROR = np.array([0.02, 0.01, 0.01, 0.01, 0.01])
+
+# Composite profiles as measured on the fourteen frames of three fields: sigma2 / sigma1, b and p0.
+_SIGMA_RATIO = np.array([1.90, 1.95, 2.08, 2.15, 2.15])
+_WIDE_PART = np.array([0.097, 0.089, 0.076, 0.066, 0.057])
+_WING = np.array([0.007, 0.009, 0.011, 0.015, 0.016])
 
 # Standard deviations over frames, from the three fields' own stars and the PSF models of 31 fields of run 4510:
 # ellipticity, coma and trefoil; slopes and curvature of ln(width) from the middle to the rim; slopes of ellipticity.
 _SHAPE_SPREAD = np.array([0.07, 0.07, 0.015, 0.015, 0.010, 0.010])
 _VARIATION_SPREAD = np.array([0.018, 0.018, 0.012, 0.014, 0.015, 0.015, 0.020, 0.015, 0.015])
-_CORE = (0.12, 0.03)
+_CORE = (0.20, 0.04)
 # Noise of blank sky over what sky, gain and dark variance say, amplifier by amplifier.
 _NOISE_SPREAD = np.array([0.05, 0.01, 0.015, 0.03, 0.03])
 
@@ -41,7 +47,7 @@ class Conditions:
     Attributes
     ----------
     psf : ndarray, shape (N, 5, 6)
-        Circular composite profile, the mean of the frame (see `stellarclass.stamps.psf`).
+        Circular composite profile, the mean of the frame, as `stellarclass.stamps.psf.measure_psf` finds it.
     sky : ndarray, shape (N, 5)
         Sky level in counts per pixel.
     per_count : ndarray, shape (N, 5)
@@ -133,13 +139,13 @@ def draw_conditions(n, *, seed, calibration_errors=False):
     (3, 5)
     """
     rng = np.random.default_rng(seed)
-    # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
-    seeing = np.exp(rng.normal(0, 0.18, (n, 1)) + rng.normal(0, 0.05, (n, 5)))
+    # Median seeing 1.32 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
+    seeing = np.exp(rng.normal(0, 0.17, (n, 1)) + rng.normal(0, 0.05, (n, 5)))
     psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
     psf[..., 0] *= seeing
-    psf[..., 1] = psf[..., 0] * rng.uniform(1.75, 2.2, (n, 5))
-    psf[..., 2] = np.exp(rng.normal(np.log(0.08), 0.3, (n, 5)))
-    psf[..., 3] = np.exp(rng.normal(np.log([0.007, 0.008, 0.010, 0.016, 0.014]), 0.4, (n, 5)))
+    psf[..., 1] = psf[..., 0] * rng.normal(_SIGMA_RATIO, 0.12, (n, 5)).clip(1.7, 2.5)
+    psf[..., 2] = np.exp(rng.normal(np.log(_WIDE_PART), 0.25, (n, 5)))
+    psf[..., 3] = np.exp(rng.normal(np.log(_WING), 0.3, (n, 5)))
     psf[..., 4] = 3.0
     psf[..., 5] = psf[..., 0] * 1.9
     camcol = rng.integers(1, 7, n)

@@ -9,7 +9,7 @@ from ..exceptions import InputError
 from ..stamps import detector
 from ..stamps.cutouts import LINEAR, _fill_psfs, field_psf, sky_sigma
 from ..stamps.psf import _HALF, TYPICAL_PSF, _bright_stars, _centers
-from .conditions import _PER_COUNT, _SKY_COUNTS, _VARIATION_SPREAD, SHAPE_NAMES, VARIATION_NAMES, Conditions
+from .conditions import _CORE, _PER_COUNT, _SKY_COUNTS, _VARIATION_SPREAD, SHAPE_NAMES, VARIATION_NAMES, Conditions
 
 __all__ = ["conditions_from_field"]
 
@@ -151,7 +151,7 @@ def _measure_shape(data, *, sigma, limit):
     for k in (0, 1):
         shape[k], *variation[5 + 2 * k : 7 + 2 * k] = _trend(terms[:, :2], moments[:, k], _VARIATION_SPREAD[5:7])
     shape[2:6] = np.median(moments[:, 2:], axis=0)
-    shape[6] = 0.12
+    shape[6] = _CORE[0]
     return shape, variation
 
 

@@ -1,33 +1,35 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How SDSS's camera sees a star: PSF, sky, photons, counts.
-
-Stamps of single stars, and what they have in common with whole frames (`stellarclass.simulate.survey`).
-"""
+"""Stamps of single stars as SDSS's camera would have seen them: PSF, neighbors, sky, photons, counts, defects."""
 
 import numpy as np
 from astropy import units as u
 from astropy.utils.masked import Masked
 
 from ..exceptions import InputError
-from ..stamps.base import MASK_MISSING, MASK_SATURATED, STAMP_SIZE, Stamps
+from ..stamps.base import MASK_MISSING, STAMP_SIZE, Stamps
+from ..stamps.cutouts import _mask_saturation
 from ..stamps.photometry import SOFTENING
-from ..stamps.psf import profile
 from .conditions import draw_conditions
+from .crowds import STAR_DENSITY, draw_densities, draw_neighbors
+from .defects import BAD_COLUMNS, COSMIC_RAYS, FULL_WELL, add_cosmic_rays, interpolate_columns, saturate
+from .galaxies import galaxy_images, widen
+from .pointspread import local_psf, star_images
 
-__all__ = ["flux_from_magnitude", "flux_from_pogson", "render_stars"]
+__all__ = ["add_noise", "flux_from_magnitude", "flux_from_pogson", "render_stars"]
 
-BLOOM_COUNTS = 52_000.0
-"""Counts at which a pixel saturates (the chips differ: 45,000 to 63,000)."""
-
-# Surface density of neighbors brighter than r = 22 per square arcmin, and the slope of their counts in dex per mag.
-_NEIGHBOR_DENSITY, _NEIGHBOR_SLOPE = 3.0, 0.22
-_PIXEL = 0.396 / 60  # arcmin
-
-# Stars of at most this flux, in nanomaggies, are drawn on a small window: 11 pixels to each side.
-_FAINT_FLUX, _FAINT_HALF = 30.0, 11
-
+_PIXEL = 0.396  # arcsec
 _MAGNITUDE_LIMITS = (0.0, 30.0)
 _CHUNK = 256
+
+# Half the side in pixels of the window in which a neighbor of at most so many nanomaggies is drawn.
+_WINDOWS = ((1.5, 7), (30.0, 12))
+
+# What a frame's own measurements are worth: error of its PSF's width and of its sky noise (counts are whole numbers,
+# and the estimate is a median of few of them), both relative; of its sky level in units of the noise.
+_PSF_ERROR, _SIGMA_ERROR, _SKY_ERROR = 0.008, 0.05, 0.03
+
+_MORPHOLOGY = {"half_light_radius": (u.arcsec, 0.0), "axis_ratio": (u.one, 1.0), "position_angle": (u.deg, 0.0),
+               "sersic_index": (u.one, 0.0)}  # fmt: skip
 
 
 def flux_from_pogson(magnitude):
@@ -69,94 +71,32 @@ def flux_from_magnitude(magnitude):
     return 2e9 * SOFTENING * np.sinh(-np.log(10) / 2.5 * np.asarray(magnitude, float) - np.log(SOFTENING))
 
 
-def add_noise(rng, flux, sky, per_count, gain_, dark):
-    """Turn expected sky-subtracted flux into what a chip reads out: photons, read noise, whole counts, saturation.
+def add_noise(rng, flux, sky, per_count, gain, dark):
+    """Turn expected sky-subtracted flux into what an endless chip reads out: photons, read noise, whole counts.
 
     Parameters
     ----------
     rng : `numpy.random.Generator`
     flux : ndarray, shape (..., ny, nx), float32
         Expected flux in nanomaggies per pixel.
-    sky, per_count, gain_, dark : ndarray
-        As in `Conditions`, broadcast against ``flux``.
+    sky, per_count, gain, dark : ndarray
+        As in `stellarclass.simulate.Conditions`, broadcast against ``flux``.
 
     Returns
     -------
     ndarray, shape of ``flux``, float32
-        Sky-subtracted nanomaggies per pixel; with the sky added they are whole counts.
+        Counts with the sky.
     """
     # Sky is at least 20 counts, 30 electrons: Gaussian to a few per cent of its sigma, and three times faster.
-    counts = flux / per_count + sky
-    noise = np.sqrt(np.maximum(counts, 1.0) / gain_ + dark)
+    counts = flux / per_count
+    counts += sky
+    noise = np.maximum(counts, 1.0)
+    noise /= gain
+    noise += dark
+    np.sqrt(noise, out=noise)
     noise *= rng.standard_normal(np.shape(flux), dtype=np.float32)
     counts += noise
-    # Past full well the charge goes elsewhere: the peak stays nearly flat.
-    counts = np.round(np.where(counts > BLOOM_COUNTS, BLOOM_COUNTS + 0.1 * (counts - BLOOM_COUNTS), counts))
-    counts -= sky
-    counts *= per_count
-    return counts.astype(np.float32, copy=False)
-
-
-def _neighbors(rng, n, density):
-    """Other stars on the stamps: whose stamp, x, y from its middle in pixels (M,), and magnitudes (M, 5)."""
-    half = STAMP_SIZE / 2 + 6
-    counts = rng.poisson(density * (2 * half * _PIXEL) ** 2)
-    star = np.repeat(np.arange(n), counts)
-    total = counts.sum()
-    x, y = rng.uniform(-half, half, (2, total))
-    r = 22 + np.log10(rng.random(total).clip(1e-7)) / _NEIGHBOR_SLOPE
-    # Colors of the neighbors: a coarse locus is enough, only their light matters.
-    g_i = np.where(rng.random(total) < 0.5, rng.normal(0.6, 0.25, total), rng.normal(2.2, 0.5, total))
-    magnitudes = np.stack([r + 0.7 * g_i + 1.1, r + 0.65 * g_i, r, r - 0.35 * g_i, r - 0.5 * g_i], axis=1)
-    return star, x, y, magnitudes
-
-
-def _star_shapes(psf, dx, dy):
-    """Images (M, W, W) of unit stars: psf (M, 6), pixel positions relative to the star dx, dy (M, W)."""
-    psf = psf.astype(np.float32)
-    s1, s2, b, p0, _, wing_scale = (psf[:, k, None] for k in range(6))
-    norm = profile(psf, np.zeros(len(psf), np.float32))[:, None] / (1 + b + p0)
-    dx2, dy2 = (dx**2).astype(np.float32), (dy**2).astype(np.float32)
-    # Gaussians are products of their rows and columns; only the wings need every pixel.
-    shape = (norm * np.exp(-0.5 * dy2 / s1**2))[:, :, None] * np.exp(-0.5 * dx2 / s1**2)[:, None, :]
-    shape += (norm * b * np.exp(-0.5 * dy2 / s2**2))[:, :, None] * np.exp(-0.5 * dx2 / s2**2)[:, None, :]
-    scale = 3 * wing_scale**2
-    wing = (1 + dy2 / scale)[:, :, None] + (dx2 / scale)[:, None, :]
-    wing *= np.sqrt(wing)
-    shape += (norm * p0)[:, :, None] / wing
-    return shape
-
-
-def _add_stars(images, psf, star, x, y, flux):
-    """Add stars to the stamps (N, 5, S, S), faint ones on a small window only.
-
-    M stars: ``star`` (M,) is the number of the stamp, x and y (M, 5) the pixels from its middle, flux (M, 5).
-    """
-    size = images.shape[-1]
-    middle = (size - 1) / 2
-    axis = np.arange(size) - middle
-    for k in range(images.shape[1]):
-        bright = np.flatnonzero(flux[:, k] > _FAINT_FLUX)
-        if bright.size:
-            shape = _star_shapes(psf[star[bright], k], axis - x[bright, k, None], axis - y[bright, k, None])
-            shape *= flux[bright, k].astype(np.float32)[:, None, None]
-            for row, image in zip(star[bright], shape, strict=True):
-                images[row, k] += image
-        faint = np.flatnonzero(flux[:, k] <= _FAINT_FLUX)
-        if faint.size:
-            steps = np.arange(-_FAINT_HALF, _FAINT_HALF + 1)
-            cx, cy = (np.round(v[faint, k] + middle).astype(int) for v in (x, y))
-            columns, rows = cx[:, None] + steps, cy[:, None] + steps
-            shape = _star_shapes(
-                psf[star[faint], k], columns - middle - x[faint, k, None], rows - middle - y[faint, k, None]
-            )
-            shape *= flux[faint, k].astype(np.float32)[:, None, None]
-            for j, row in enumerate(star[faint]):
-                y0, x0 = cy[j] - _FAINT_HALF, cx[j] - _FAINT_HALF
-                top, left = max(y0, 0), max(x0, 0)
-                bottom, right = min(cy[j] + _FAINT_HALF + 1, size), min(cx[j] + _FAINT_HALF + 1, size)
-                if top < bottom and left < right:
-                    images[row, k, top:bottom, left:right] += shape[j, top - y0 : bottom - y0, left - x0 : right - x0]
+    return np.round(counts, out=counts)
 
 
 def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=None):
@@ -164,22 +104,25 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
 
     Parameters
     ----------
-    magnitudes : `~astropy.table.Table`
+    magnitudes : `~astropy.table.Table` or mapping
         N rows with columns ``u``, ``g``, ``r``, ``i``, ``z``: SDSS's asinh magnitudes (those beyond 24.6, 25.1, 24.8,
         24.4, 22.8 are negative fluxes). Bare numbers are taken as mag, since tables of magnitudes hardly ever carry
-        the unit. A masked or NaN magnitude gives a missing band.
+        the unit. A masked or NaN magnitude gives a missing band. Galaxies have ``half_light_radius`` [arcsec] above 0
+        and, unless they are round disks, ``axis_ratio``, ``position_angle`` [deg] and ``sersic_index``.
     seed : int or `numpy.random.Generator`, optional
         The same seed gives the same pixels; by default they differ from call to call.
     conditions : Conditions, optional
         Seeing, sky and camera of each star, N rows or one for all; by default drawn anew for each.
     neighbor_density : float or ndarray, shape (N,), optional
-        Other stars brighter than r = 22 per square arcmin; by default a high-latitude field's 3, some a hundredfold.
+        Other stars brighter than r = 22 per square arcmin, field galaxies come with them; 0 is an empty sky. By
+        default a high-latitude field's 1 to 4, some a hundredfold.
 
     Returns
     -------
     `~stellarclass.stamps.Stamps`
-        N stamps with sub-pixel offsets, noise, neighbors and whole counts. Their PSF is known to a per cent or two,
-        as that of stamps cut from a frame is; their epoch is 2005.
+        N stamps with sub-pixel offsets, noise, neighbors, whole counts and defects. Each star stands somewhere on its
+        frame and has the PSF of that place, while the PSF of the stamps is the frame's mean as one would measure it;
+        likewise their ``sky_sigma``. Their epoch is 2005.
 
     Raises
     ------
@@ -187,40 +130,48 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
         If a column is missing or holds something else than magnitudes from 0 to 30, or ``conditions`` have neither N
         rows nor one.
 
+    Notes
+    -----
+    The magnitudes are what a catalog prints: calibration errors are in them. ``conditions`` with a ``zero_point``
+    other than 0 make the stars that much fainter on top.
+
     Examples
     --------
-    >>> from astropy.table import Table
     >>> from stellarclass.simulate import render_stars
-    >>> stars = Table({"u": [19.2], "g": [17.9], "r": [17.4], "i": [17.2], "z": [17.2]})
+    >>> stars = {"u": [19.2], "g": [17.9], "r": [17.4], "i": [17.2], "z": [17.2]}
     >>> render_stars(stars, seed=1).images.shape
     (1, 5, 64, 64)
     """
     rng = np.random.default_rng(seed)
     values = _magnitude_array(magnitudes)
     n = len(values)
+    morphology = {name: _morphology(magnitudes, name, n) for name in _MORPHOLOGY}
     if conditions is None:
         conditions = draw_conditions(n, seed=rng)
     elif len(conditions) == 1:
         conditions = conditions[np.zeros(n, int)]
     elif len(conditions) != n:
         raise InputError(f"conditions of {len(conditions)} stars for {n}; give one row, or one for each star")
-    if neighbor_density is None:
-        # A fifth of the stars stand in crowded fields: low latitude, clusters.
-        neighbor_density = _NEIGHBOR_DENSITY * np.where(rng.random(n) < 0.2, 10 ** rng.uniform(0, 2, n), 1.0)
-    density = np.broadcast_to(np.asarray(neighbor_density, float), (n,))
-    parts = [
-        _render(rng, values[k : k + _CHUNK], conditions[k : k + _CHUNK], density[k : k + _CHUNK])
-        for k in range(0, n, _CHUNK)
-    ]
+    density = draw_densities(rng, n) if neighbor_density is None else np.asarray(neighbor_density, float)
+    density = np.broadcast_to(density, (n,))
+    parts = []
+    for k in range(0, n, _CHUNK):
+        chunk = slice(k, k + _CHUNK)
+        extended = {name: v[chunk] for name, v in morphology.items()}
+        parts.append(_render(rng, values[chunk], extended, conditions[chunk], density[chunk]))
     return Stamps.concatenate(parts) if parts else Stamps.empty(0)
 
 
 def _magnitude_array(table):
     """Magnitudes of a table as (N, 5), NaN where masked."""
-    missing = [b for b in "ugriz" if b not in table.colnames]
+    names = list(table.keys()) if hasattr(table, "keys") else []
+    missing = [b for b in "ugriz" if b not in names]
     if missing:
-        raise InputError(f"render_stars needs columns u, g, r, i, z; {', '.join(missing)} not among {table.colnames}")
-    values = np.stack([_plain(table[band], band) for band in "ugriz"], axis=1)
+        raise InputError(f"render_stars needs columns u, g, r, i, z; {', '.join(missing)} not among {names}")
+    columns = [np.atleast_1d(_plain(table[band], band, u.mag)) for band in "ugriz"]
+    if len({c.shape for c in columns}) > 1 or columns[0].ndim > 1:
+        raise InputError(f"columns u, g, r, i, z have shapes {[c.shape for c in columns]}; one number a star is meant")
+    values = np.stack(columns, axis=1)
     low, high = _MAGNITUDE_LIMITS
     strange = np.isfinite(values) & ((values < low) | (values > high))
     if strange.any():
@@ -232,50 +183,160 @@ def _magnitude_array(table):
     return values
 
 
-def _plain(column, band):
-    unit = getattr(column, "unit", None)
-    if unit is not None and unit != u.mag:
-        raise InputError(f"column {band} has unit {unit}; magnitudes are meant (u.mag)")
+def _morphology(table, name, n):
+    """A column that only galaxies need, (n,), in its own unit; its default where absent or masked."""
+    unit, default = _MORPHOLOGY[name]
+    if name not in table.keys():
+        return np.full(n, default)
+    values = np.broadcast_to(_plain(table[name], name, unit), (n,))
+    return np.where(np.isfinite(values), values, default)
+
+
+def _plain(column, name, unit):
+    """Numbers of a column, NaN where masked; bare ones are taken to have the unit."""
+    own = getattr(column, "unit", None)
+    if own is not None and not (own == unit or (unit != u.mag and own.is_equivalent(unit))):
+        what = "magnitudes are" if unit == u.mag else f"{unit} is"
+        raise InputError(f"column {name} has unit {own}; {what} meant (u.{unit})")
+    factor = 1.0 if own is None else own.to(unit) if unit != u.mag else 1.0
     if isinstance(column, u.Quantity):
         column = column.value
     try:
         if isinstance(column, Masked):
-            return np.asarray(column.astype(float).filled(np.nan))
-        return np.ma.filled(np.ma.asarray(column).astype(float), np.nan)
-    except ValueError as err:
-        raise InputError(f"column {band} does not hold numbers: {err}") from err
+            return np.asarray(column.astype(float).filled(np.nan)) * factor
+        return np.ma.filled(np.ma.asarray(column).astype(float), np.nan) * factor
+    except (TypeError, ValueError) as err:
+        raise InputError(f"column {name} does not hold numbers: {err}") from err
 
 
-def _render(rng, magnitudes, conditions, density):
-    """Stamps of stars of these magnitudes (n, 5), with neighbors at this density (n,) per square arcmin."""
+def _render(rng, magnitudes, morphology, conditions, density):
+    """Stamps of sources of these magnitudes (n, 5), with neighbors at this density (n,) per square arcmin."""
     n = len(magnitudes)
     present = np.isfinite(magnitudes)
     flux = np.where(present, flux_from_magnitude(np.where(present, magnitudes, 25.0)), 0.0)
     # Bands are registered to each other to within half a pixel of their own grid; centers are known to 0.1 pixel.
     offsets = rng.uniform(-0.5, 0.5, (n, 5, 2))
     true = offsets + rng.normal(0, 0.08, (n, 5, 2))
-    images = np.zeros((n, 5, STAMP_SIZE, STAMP_SIZE), np.float32)
-    _add_stars(images, conditions.psf, np.arange(n), true[..., 0], true[..., 1], flux)
-    star, x, y, neighbor_magnitudes = _neighbors(rng, n, density)
+    place = rng.uniform(-1, 1, (2, n, 1)) + np.zeros((1, 1, 5))
+    psf, shape = local_psf(conditions.psf, conditions.shape, conditions.variation, *place)
+    throughput = 10 ** (-0.4 * conditions.zero_point)
+    images = np.empty((n, 5, STAMP_SIZE, STAMP_SIZE), np.float32)
+    axis = np.arange(STAMP_SIZE) - (STAMP_SIZE - 1) / 2
+    for k in range(5):
+        images[:, k] = star_images(psf[:, k], shape[:, k], axis - true[:, k, 0, None], axis - true[:, k, 1, None])
+    _replace_galaxies(images, morphology, psf, shape, axis, true)
+    images *= (flux * throughput)[..., None, None].astype(np.float32)
+    side = STAMP_SIZE + 12
+    star, at, neighbors, radius, axis_ratio, angle = draw_neighbors(rng, density, side * _PIXEL / 60)
     if star.size:
-        x, y = x[:, None] + offsets[star, :, 0], y[:, None] + offsets[star, :, 1]
-        _add_stars(images, conditions.psf, star, x, y, flux_from_pogson(neighbor_magnitudes))
-    # The frame's sky model errs by a few hundredths of its noise; unresolved stars leave a pedestal in crowded fields.
-    pedestal = rng.normal(0, 0.03, (n, 5)) + 0.02 * np.sqrt(density / _NEIGHBOR_DENSITY)[:, None] * rng.random((n, 1))
+        x, y = (at[:, k, None] * side + offsets[star, :, k] for k in (0, 1))
+        light = flux_from_pogson(neighbors) * throughput[star]
+        for k in range(5):
+            blurred = widen(psf[star, k], shape[star, k], (radius / _PIXEL / 1.1774) ** 2, axis_ratio, angle)
+            _add_neighbors(images[:, k], *blurred, star, x[:, k], y[:, k], light[:, k])
+    # The frame's sky model errs by a few hundredths of its noise; unresolved stars leave a pedestal in crowded fields,
+    # and make the whole frame look noisier than its blank sky is.
+    crowding = np.sqrt(density / STAR_DENSITY)[:, None] * rng.random((n, 1))
+    pedestal = rng.normal(0, _SKY_ERROR, (n, 5)) + 0.02 * crowding
+    half = (place[0] > 0).astype(int)
+    noise = np.take_along_axis(conditions.noise, half[..., None], -1)[..., 0]
     images += (pedestal * conditions.sky_sigma)[..., None, None].astype(np.float32)
-    expand = [getattr(conditions, k)[..., None, None].astype(np.float32) for k in ("sky", "per_count", "gain", "dark")]
-    images = add_noise(rng, images, *expand)
+    sky, per_count, gain, dark = (
+        v[..., None, None].astype(np.float32)
+        for v in (conditions.sky, conditions.per_count, conditions.gain / noise**2, conditions.dark * noise**2)
+    )
+    counts = add_noise(rng, images, sky, per_count, gain, dark)
+    _spoil(rng, counts, conditions.sky)
+    counts -= sky
+    counts *= per_count
+
     stamps = Stamps.empty(n)
-    stamps.images[:] = np.where(present[..., None, None], images, 0)
+    stamps.images[:] = np.where(present[..., None, None], counts, 0)
     stamps.masks[:] = np.where(present[..., None, None], 0, MASK_MISSING)
-    full = ((BLOOM_COUNTS - conditions.sky) * conditions.per_count)[..., None, None]
-    stamps.masks[:] |= np.where(stamps.images > full, MASK_SATURATED, 0).astype(np.uint8)
     stamps.offsets[:] = offsets
-    stamps.sky_sigma[:] = np.where(present, conditions.sky_sigma, np.nan)
+    # A frame's measured PSF and noise are not its own to the last per cent.
+    measured = conditions.psf.copy()
+    measured[..., [0, 1, 5]] *= np.exp(rng.normal(0, _PSF_ERROR, (n, 5, 1)))
+    sigma = conditions.sky_sigma * np.exp(rng.normal(0, _SIGMA_ERROR, (n, 5)) + 0.015 * crowding)
+    stamps.sky_sigma[:] = np.where(present, sigma, np.nan)
     stamps.flux_per_electron[:] = np.where(present, conditions.per_count / conditions.gain, np.nan)
-    # A frame's measured PSF misses a star's own by some per cent: it varies over the chip.
-    psf = conditions.psf.copy()
-    psf[..., [0, 1, 5]] *= np.exp(rng.normal(0, 0.012, (n, 5, 1)) + rng.normal(0, 0.008, (n, 1, 1)))
-    stamps.psf[:] = np.where(present[..., None], psf, np.nan)
+    stamps.psf[:] = np.where(present[..., None], measured, np.nan)
     stamps.epoch[:] = 2005.0
+    _mask_saturated(stamps, conditions)
     return stamps
+
+
+def _replace_galaxies(images, morphology, psf, shape, axis, true):
+    """Draw those sources that have a size as galaxies; images (n, 5, S, S) of unit flux are changed in place."""
+    rows = np.flatnonzero(morphology["half_light_radius"] > 0)
+    if rows.size == 0:
+        return
+    radius, index = morphology["half_light_radius"][rows] / _PIXEL, np.maximum(morphology["sersic_index"][rows], 1.0)
+    ratio = np.clip(morphology["axis_ratio"][rows], 0.1, 1.0)
+    angle = np.radians(90 + morphology["position_angle"][rows])  # north is up
+    for k in range(images.shape[1]):
+        dx, dy = axis - true[rows, k, 0, None], axis - true[rows, k, 1, None]
+        images[rows, k] = galaxy_images(psf[rows, k], shape[rows, k], radius, ratio, angle, index, dx, dy)
+
+
+def _add_neighbors(images, psf, shape, star, x, y, flux):
+    """Add M sources to the stamps (N, S, S) of one band, faint ones on a small window only.
+
+    ``star`` (M,) is the number of the stamp, x and y (M,) are pixels from its middle.
+    """
+    size = images.shape[-1]
+    middle = (size - 1) / 2
+    axis = np.arange(size) - middle
+    lower = 0.0
+    for limit, half in _WINDOWS:
+        rows = np.flatnonzero((flux > lower) & (flux <= limit))
+        lower = limit
+        column, row = (np.round(v[rows] + middle).astype(int) for v in (x, y))
+        near = (np.abs(column - middle) < middle + half) & (np.abs(row - middle) < middle + half)
+        rows, column, row = rows[near], column[near], row[near]
+        if rows.size == 0:
+            continue
+        steps = np.arange(-half, half + 1)
+        dx, dy = column[:, None] + steps - middle - x[rows, None], row[:, None] + steps - middle - y[rows, None]
+        light = star_images(psf[rows], shape[rows], dx, dy)
+        light *= flux[rows].astype(np.float32)[:, None, None]
+        left, bottom = column - half, row - half
+        x0, x1 = np.maximum(left, 0), np.minimum(column + half + 1, size)
+        y0, y1 = np.maximum(bottom, 0), np.minimum(row + half + 1, size)
+        windows = zip(star[rows], x0, x1, y0, y1, left, bottom, light, strict=True)
+        for stamp, a, b, c, d, first, under, part in windows:
+            images[stamp, c:d, a:b] += part[c - under : d - under, a - first : b - first]
+    rows = np.flatnonzero(flux > lower)
+    if rows.size:
+        light = star_images(psf[rows], shape[rows], axis - x[rows, None], axis - y[rows, None])
+        light *= flux[rows].astype(np.float32)[:, None, None]
+        for stamp, part in zip(star[rows], light, strict=True):
+            images[stamp] += part
+
+
+def _spoil(rng, counts, sky):
+    """Saturation, bad columns and cosmic rays on stamps (n, 5, S, S) of whole counts, in place."""
+    size = counts.shape[-1]
+    peaks = counts.max((2, 3))
+    for row, k in np.argwhere(peaks > FULL_WELL):
+        saturate(rng, counts[row, k], FULL_WELL[k], sky[row, k])
+        np.round(counts[row, k], out=counts[row, k])
+    for row, k, column in np.argwhere(rng.random((*counts.shape[:2], size - 2)) < BAD_COLUMNS):
+        interpolate_columns(counts[row, k], [column + 1])
+    for row, k in np.argwhere(rng.random(counts.shape[:2]) < COSMIC_RAYS * size**2):
+        add_cosmic_rays(rng, counts[row, k], rate=1 / size**2)
+
+
+def _mask_saturated(stamps, conditions):
+    """Mark saturated stars just as stamps that are cut from frames have them marked."""
+    for k in range(5):
+        # Nothing fainter than 3000 counts at its brightest is near saturation, whatever is left of its core.
+        bright = stamps.images[:, k].max((1, 2)) > 3000 * conditions.per_count[:, k]
+        rows = np.flatnonzero(bright & np.isfinite(stamps.sky_sigma[:, k]))
+        if rows.size:
+            masks = stamps.masks[rows, k]
+            _mask_saturation(
+                stamps.images[rows, k], masks, stamps.offsets[rows, k],
+                conditions.per_count[rows, k], conditions.sky[rows, k], stamps.psf[rows, k],
+            )  # fmt: skip
+            stamps.masks[rows, k] = masks

@@ -3,7 +3,7 @@
 
 import bz2
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -16,26 +16,27 @@ from astropy.time import Time
 from astropy.wcs import WCS
 
 from .. import flags
-from ..archives.base import BANDS, Field, FieldKey, Frame
+from ..archives.base import BANDS, Field, FieldKey
 from ..archives.localastrometry import LocalAstrometry
 from ..astrometry import propagate
 from ..exceptions import InputError
 from ..targets import NO_ID
+from .conditions import Conditions, draw_conditions
+from .crowds import draw_galaxies
+from .frames import FRAME_SHAPE, draw_frame
 from .gaia import observe_astrometry
-from .conditions import draw_conditions
-from .optics import _star_shapes, add_noise, flux_from_pogson
+from .optics import flux_from_pogson
 from .population import draw_stars
 
 __all__ = ["SimulatedField", "SimulatedImages", "field"]
 
-FRAME_SHAPE = (1489, 2048)
-"""Rows and columns of an SDSS frame."""
 PIXEL = 0.396 * u.arcsec
 """Side of a pixel."""
 
 _MARGIN = 40  # pixels between the listed stars and the frame's edge
-_REACH = 45  # pixels to which a star's profile is drawn
-_FAINT_PER_FRAME = 400  # unlisted stars between r = 22 and 24: what neighbors and a bumpy background are made of
+# Unlisted sources on a frame of 133 square arcmin: stars between r = 22 and 24, galaxies down to r = 23.2. They are
+# what neighbors and a bumpy background are made of.
+_FAINT_STARS, _FAINT_GALAXIES = 120, 1500
 
 
 @dataclass
@@ -90,11 +91,14 @@ class SimulatedField:
         Gaia's rows at epoch 2016, named as the archive names them; stars fainter than G = 21 are absent.
     contents : `~stellarclass.archives.base.Field`
         The five frames.
+    conditions : `~stellarclass.simulate.Conditions`
+        Seeing, sky and camera that the frames were drawn with, one row; ``zero_point`` is what their calibration is off.
     """
 
     truth: QTable
     gaia: QTable
     contents: Field
+    conditions: Conditions
 
     @property
     def coords(self):
@@ -160,7 +164,7 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
     r_range : `~astropy.units.Quantity`, shape (2,)
         Limits of their r magnitudes.
     conditions : `~stellarclass.simulate.Conditions`, optional
-        Seeing, sky and camera, one row; by default drawn.
+        Seeing, sky and camera, one row; by default drawn, calibration errors included.
     bands : sequence of str
         Bands that have a frame, at least one.
 
@@ -191,7 +195,7 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
         center = SkyCoord(rng.uniform(130, 230) * u.deg, rng.uniform(5, 55) * u.deg)
     center = center.icrs
     if conditions is None:
-        conditions = replace(draw_conditions(1, seed=rng), camcol=rng.integers(1, 7, 1))
+        conditions = draw_conditions(1, seed=rng, calibration_errors=True)
     key = FieldKey(int(rng.integers(2000, 8000)), 301, int(conditions.camcol[0]), int(rng.integers(11, 800)))
     epoch = float(rng.uniform(2000.5, 2009.0))
     angle = rng.uniform(0, 2 * np.pi)
@@ -206,19 +210,26 @@ def field(*, seed=0, n_stars=150, center=None, r_range=(14.0, 21.5) * u.mag, con
     truth["source_id"] = np.int64(4_000_000_000_000_000_000) + rng.choice(10**12, n_stars, replace=False)
 
     magnitudes = np.stack([truth[b].to_value(u.mag) for b in BANDS], axis=1)
-    faint = draw_stars(_FAINT_PER_FRAME, seed=rng, r_range=(22.0, 24.0) * u.mag, direction=center)
-    faint_x, faint_y = rng.uniform(0, nx, len(faint)), rng.uniform(0, ny, len(faint))
-    faint_ra, faint_dec = wcs["r"].wcs_pix2world(faint_x, faint_y, 0)
-    all_ra, all_dec = np.concatenate([ra, faint_ra]), np.concatenate([dec, faint_dec])
-    flux = flux_from_pogson(np.concatenate([magnitudes, np.stack([faint[b].value for b in BANDS], axis=1)]))
+    faint = draw_stars(_FAINT_STARS, seed=rng, r_range=(22.0, 24.0) * u.mag, direction=center)
+    galaxies, radius, axis_ratio, turned = draw_galaxies(rng, _FAINT_GALAXIES)
+    others = len(faint) + len(galaxies)
+    other_ra, other_dec = wcs["r"].wcs_pix2world(rng.uniform(0, nx, others), rng.uniform(0, ny, others), 0)
+    all_ra, all_dec = np.concatenate([ra, other_ra]), np.concatenate([dec, other_dec])
+    of_faint = np.stack([faint[b].value for b in BANDS], axis=1)
+    flux = flux_from_pogson(np.concatenate([magnitudes, of_faint, galaxies]))
+    morphology = np.zeros((len(flux), 4))
+    morphology[:, 1] = 1
+    _listed_galaxies(morphology[:n_stars], truth, angle)
+    disks = np.ones(len(galaxies))
+    morphology[-len(galaxies) :] = np.stack([radius / PIXEL.value, axis_ratio, turned, disks], axis=1)
     frames = {}
     for k, band in enumerate(BANDS):
         px, py = wcs[band].wcs_world2pix(all_ra, all_dec, 0)
-        frame = _draw_frame(rng, k, wcs[band], epoch, px, py, flux[:, k], conditions[0])
+        frame = draw_frame(rng, band, wcs[band], epoch, px, py, flux[:, k], conditions[0], morphology=morphology)
         if band in bands:
             frames[band] = frame
     missing = {b: "not simulated" for b in BANDS if b not in frames}
-    return SimulatedField(truth, _gaia_rows(rng, truth, epoch), Field(key, frames, missing))
+    return SimulatedField(truth, _gaia_rows(rng, truth, epoch), Field(key, frames, missing), conditions)
 
 
 def _frame_wcs(center, shift, angle):
@@ -232,33 +243,15 @@ def _frame_wcs(center, shift, angle):
     return wcs
 
 
-def _draw_frame(rng, k, wcs, epoch, x, y, flux, conditions):
-    """The frame of band number k with stars at pixels x, y (M,) of this flux in nanomaggies (M,)."""
-    psf, per_count, level = conditions.psf[k], conditions.per_count[k], conditions.sky[k]
-    ny, nx = FRAME_SHAPE
-    image = np.zeros((ny + 2 * _REACH, nx + 2 * _REACH), np.float32)
-    near = (x > -_REACH) & (x < nx + _REACH - 1) & (y > -_REACH) & (y < ny + _REACH - 1)
-    steps = np.arange(-_REACH, _REACH + 1)
-    for xs, ys, fs in zip(x[near], y[near], flux[near], strict=True):
-        column, row = round(xs), round(ys)
-        reach = _REACH if fs > 10 else 15
-        axis = steps[_REACH - reach : _REACH + reach + 1]
-        shape = _star_shapes(psf[None], (axis + column - xs)[None], (axis + row - ys)[None])[0]
-        # x + _REACH is the star's place in the padded image; a window at its rim is cut.
-        top, left = row + _REACH - reach, column + _REACH - reach
-        bottom, right = min(top + 2 * reach + 1, image.shape[0]), min(left + 2 * reach + 1, image.shape[1])
-        y0, x0 = max(top, 0), max(left, 0)
-        image[y0:bottom, x0:right] += np.float32(fs) * shape[y0 - top : bottom - top, x0 - left : right - left]
-    image = image[_REACH:-_REACH, _REACH:-_REACH]
-    # The flat field makes the calibration vary by a per cent along a row, the sky by as much along the scan.
-    vector = (per_count * (1 + 0.01 * np.sin(np.linspace(0, 3, nx) + rng.uniform(0, 6)))).astype(np.float32)
-    slope = 1 + 0.01 * rng.normal() * np.linspace(-1, 1, ny, dtype=np.float32)[:, None]
-    sky = np.float32(level) * slope
-    data = add_noise(rng, image, sky, vector[None, :], np.float32(conditions.gain[k]), np.float32(conditions.dark[k]))
-    # SDSS's sky model is as coarse as this, and spans the frame.
-    rows = np.linspace(0, ny - 1, 192).round().astype(int)
-    model = np.broadcast_to(sky[rows], (192, 256)).astype(np.float32)
-    return Frame(BANDS[k], data, wcs, epoch, vector, model)
+def _listed_galaxies(morphology, truth, angle):
+    """Fill in the shapes of galaxies among the listed sources; morphology (N, 4) as `draw_frame` has it."""
+    if "half_light_radius" not in truth.colnames:
+        return
+    morphology[:, 0] = np.nan_to_num(truth["half_light_radius"].to_value(u.arcsec)) / PIXEL.value
+    morphology[:, 1] = np.clip(np.nan_to_num(truth["axis_ratio"], nan=1.0), 0.1, 1.0)
+    # North lies at (sin, cos) of the frame's own angle, see _frame_wcs, and east a quarter turn on.
+    morphology[:, 2] = np.pi / 2 - angle + np.radians(np.nan_to_num(truth["position_angle"].to_value(u.deg)))
+    morphology[:, 3] = np.maximum(np.nan_to_num(truth["sersic_index"]), 1.0)
 
 
 def _gaia_rows(rng, truth, epoch):

@@ -70,9 +70,9 @@ def _mask_saturation(images, masks, offsets, per_count, sky, psf):
     core, flank = np.clip(3.0 - radius, 0, 1), np.clip(6.5 - radius, 0, 1) - np.clip(3.5 - radius, 0, 1)
     near = images[:, middle, middle]
     core_flux, flank_flux = (near * core).sum((1, 2)), (near * flank).sum((1, 2))
-    fraction = {r: float(encircled(psf, r)) for r in (2.5, 3.0, 6.0)}
+    fraction = {r: encircled(psf, r) for r in (2.5, 3.0, 6.0)}
     total = flank_flux / (fraction[6.0] - fraction[3.0])
-    inner = float(encircled(psf, 0.6)) / (np.pi * 0.36)  # mean brightness near the peak of a unit star
+    inner = encircled(psf, 0.6) / (np.pi * 0.36)  # mean brightness near the peak of a unit star
     predicted_peak = total * inner / per_count + sky
     peak = np.where(core > 0, near, 0).max((1, 2)) / per_count + sky
     saturated = (peak > FULL_WELL) | ((predicted_peak > LINEAR) & (core_flux < 0.85 * total * fraction[2.5]))

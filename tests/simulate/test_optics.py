@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Rendered pixels: noise, counts, fluxes and places as a CCD would have them."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from stellarclass import flags
 from stellarclass.exceptions import InputError
 from stellarclass.simulate import draw_conditions, render_stars
-from stellarclass.simulate.optics import BLOOM_COUNTS, add_noise, flux_from_magnitude
+from stellarclass.simulate.optics import add_noise, flux_from_magnitude
 from stellarclass.stamps.base import MASK_MISSING, MASK_SATURATED, Stamps
 from stellarclass.stamps.cutouts import sky_sigma
 from stellarclass.stamps.detector import dark_variance, gain
@@ -70,12 +70,15 @@ def test_real_nights_are_among_those_drawn(real_data):
 
 def test_blank_sky_scatters_as_sky_and_read_noise_say(night):
     no_light = Table(dict(zip("ugriz", np.tile(asinh_magnitude(np.zeros(5)), (40, 1)).T, strict=True)))
+    night = replace(night, noise=np.ones((1, 5, 2)))
     stamps = render_stars(no_light, seed=1, conditions=night, neighbor_density=0.0)
     scatter = np.sqrt(np.mean(np.var(stamps.images.astype(float), axis=(2, 3)), axis=0))
     # Rounding to whole counts adds 1/12 to the variance.
     expected = np.sqrt(night.sky[0] / night.gain[0] + night.dark[0] + 1 / 12) * night.per_count[0]
     np.testing.assert_allclose(scatter, expected, rtol=0.01)
-    np.testing.assert_allclose(stamps.sky_sigma, np.broadcast_to(night.sky_sigma, (40, 5)), rtol=1e-6)
+    # What a frame says of its noise is right on average, and to 5 % in each.
+    ratio = stamps.sky_sigma / night.sky_sigma
+    assert np.mean(ratio) == pytest.approx(1, abs=0.02) and 0.03 < np.std(ratio) < 0.07
     # The pedestal is a few hundredths of it.
     assert np.abs(stamps.images.mean((2, 3)) / stamps.sky_sigma).max() < 0.2
 
@@ -83,7 +86,7 @@ def test_blank_sky_scatters_as_sky_and_read_noise_say(night):
 @pytest.mark.parametrize("counts", [50.0, 3000.0])
 def test_photons_arrive_at_random(counts):
     rng = np.random.default_rng(1)
-    drawn = add_noise(rng, np.full((400, 400), counts * 0.005, np.float32), 100.0, 0.005, 4.7, 1.3) / 0.005
+    drawn = add_noise(rng, np.full((400, 400), counts * 0.005, np.float32), 100.0, 0.005, 4.7, 1.3) - 100
     assert drawn.mean() == pytest.approx(counts, abs=5 * drawn.std() / 400)
     assert np.var(drawn, dtype=float) == pytest.approx((counts + 100) / 4.7 + 1.3 + 1 / 12, rel=0.02)
 
@@ -117,10 +120,6 @@ def test_bright_stars_saturate_and_others_do_not():
     assert saturated[0][:, 1:4].all()
     assert not saturated[1].any()
     assert (measure(bright).flags & flags.SATURATED > 0).all()
-    # Where charge overflows the peak stays nearly flat: twice the light is far less than twice the peak.
-    flat = np.full((50, 50), 2.0e5, np.float32)
-    peak = add_noise(np.random.default_rng(0), flat, 0.0, 1.0, 1.0, 0.0)
-    assert BLOOM_COUNTS < peak.mean() < 1.5 * BLOOM_COUNTS
 
 
 def test_crowds_blend():
