@@ -13,6 +13,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from stellarclass.archives import Field, FieldKey, Frame
+from stellarclass.combine import combine
 from stellarclass.plotting import (
     CLASS_COLORS,
     CLASS_MARKERS,
@@ -157,6 +158,40 @@ def test_radii_against_the_truth(axes, table):
         plot_radius(table, truth[:3], ax=axes)
     with pytest.raises((TypeError, u.UnitsError)):
         plot_radius(table, truth.value, ax=axes)
+
+
+def test_one_parallax_of_next_to_nothing_does_not_set_the_scale(axes, table):
+    """Its radius by the law of Stefan and Boltzmann can be any number; the others are to be seen all the same."""
+    table["radius_sb"][4] = 40_000 * u.solRad
+    plot_radius(table, ax=axes)
+    low, high = axes.get_xlim()
+    assert axes.get_ylim() == (low, high)
+    assert 0.1 < low < 0.3 < 2.0 < high < 3.0
+    assert "2 others, 1 beyond the axes" in axes.texts[0].get_text()
+
+
+def test_radii_without_a_useful_parallax_have_sane_axes(axes, table):
+    table["radius_sb"][3:5] = [1e-9, 1e9] * u.solRad
+    plot_radius(table[3:5], ax=axes)
+    assert axes.get_xlim() == pytest.approx((0.01, 1000))
+
+
+def test_an_augmented_table_shows_our_columns(field, table):
+    """A table with a position, a radius and a parallax of its own: what is drawn is what was measured."""
+    user = QTable({"ra": table["ra"] + 10 * u.deg, "dec": table["dec"], "radius": np.full(6, 77.0) * u.solRad})
+    user["parallax"], user["spectral_class"], user["prob_member"] = 5.0 * u.mas, "M", 0.5
+    both = combine(user, table)
+    assert "radius_stellarclass" in both.colnames
+    for draw in (plot_cmd, plot_radius, lambda t, ax: plot_field(t, field, center=CENTER, size=60 * u.arcsec, ax=ax)):
+        plain, augmented = Figure().add_subplot(), Figure().add_subplot()
+        draw(table, ax=plain)
+        draw(both, ax=augmented)
+        assert points(plain) == points(augmented)
+    plain, augmented = Figure().add_subplot(), Figure().add_subplot()
+    for rows, ax in ((table, plain), (both, augmented)):
+        plot_classes(rows, ax=ax)
+    assert [p.get_height() for p in plain.patches] == [p.get_height() for p in augmented.patches]
+    assert [t.get_text() for t in plain.get_xticklabels()] == [t.get_text() for t in augmented.get_xticklabels()]
 
 
 def test_counts_add_up(axes, table):
