@@ -62,11 +62,13 @@ def run(args):
     from time import perf_counter
 
     from .. import simulate
-    from ..classifier import classify
+    from ..classifier import Classifier, classify
     from ..tables import write_table
     from . import EXIT_OK, EXIT_PARTIAL
     from .view import count_line, failed_archives, text_lines
 
+    options = classifier_options(args)
+    options["ensemble"] = Classifier(**options).ensemble  # what is wrong with an option shows before there is a folder
     args.output.mkdir(parents=True, exist_ok=True)
     sky = simulate.field(seed=args.seed, n_stars=args.stars)
     start = perf_counter()
@@ -75,7 +77,7 @@ def run(args):
         images=sky.images,
         astrometry=sky.astrometry,
         progress=show_progress(args),
-        **classifier_options(args),
+        **options,
     )
     seconds = perf_counter() - start
 
@@ -110,7 +112,7 @@ def _against_truth(table, truth):
 
     radius, error = column_values(table["radius"], u.solRad), column_values(table["radius_err"], u.solRad)
     true = u.Quantity(truth["radius"]).to_value(u.solRad)
-    known = np.isfinite(radius)
+    known = np.isfinite(radius) & np.isfinite(true)
     off = 100 * np.median(np.abs(radius / true - 1)[known])
     covered = 100 * np.mean((np.abs(radius - true) <= error)[known])
     within = f"within one standard error for {covered:.0f} % of {known.sum()}"

@@ -54,6 +54,14 @@ def test_demo_into_a_file_is_an_error_in_one_line(tmp_path, capsys):
     assert re.fullmatch(r"stellarclass: error: .*taken.*\n", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("wrong", [["--ensemble", "nonsense"], ["--device", "abacus"]])
+def test_a_demo_that_cannot_run_leaves_nothing_behind(tmp_path, capsys, wrong):
+    folder = tmp_path / "new" / "folder"
+    assert main(["demo", "--output", str(folder), *wrong]) == 1
+    assert re.fullmatch(rf"stellarclass: error: .*{wrong[1]}.*\n", capsys.readouterr().err)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_ensembles_are_listed_and_described(capsys):
     assert main(["ensembles"]) == 0
     out = capsys.readouterr().out
