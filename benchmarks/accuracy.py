@@ -1,11 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How right an ensemble is about real stars: one table.
+"""How right an ensemble is about real stars, beside a plain network on multi-aperture photometry.
 
-    python benchmarks/accuracy.py [DATA] [--ensemble NAME]
+    python benchmarks/accuracy.py [DATA] [--ensemble NAME] [--training DIR] > docs/tables/accuracy.txt
 
 DATA (or STELLARCLASS_REAL_DATA) is a folder with real data: ``sas`` (SDSS frames, run 2583, camcol 2, field 136),
-``gaia/m2_west_gaia_edr3.ecsv`` (Gaia around the globular cluster M2) and ``labels/sdss_subclass_ugriz.ecsv`` (SDSS
-subclasses with ugriz). The first two are real pixels; the third is *rendered*: simulated pixels of real magnitudes.
+``gaia/m2_west_gaia_edr3.ecsv`` (Gaia around the globular cluster M2) and, in ``labels``, ``sdss_subclass_ugriz.ecsv``,
+``sdss_subclass_ugriz_dereddened.ecsv`` and ``lamost_subclass_ugriz.ecsv`` (subclasses with ugriz). The first two are
+real pixels; the others are *rendered*: simulated pixels of real magnitudes.
 """
 
 import argparse
@@ -17,14 +18,23 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from methods import MLP, Methods, add_arguments, where_trained
+from sky import add_neighbors
 
 import stellarclass
 from stellarclass import Classifier, flags, physics
 from stellarclass.archives import LocalAstrometry, LocalSAS
+from stellarclass.evaluation.metrics import class_scores, within_one_class
+from stellarclass.evaluation.paired import paired_bootstrap
 from stellarclass.simulate import render_stars
 from stellarclass.targets import parse_targets
 
 M2 = SkyCoord(323.3626 * u.deg, -0.8233 * u.deg)
+BRIGHT, FAINT = 14.3, 20.5
+# What SDSS's own corrections take per E(B-V): Stoughton et al. (2002, AJ 123, 485), Table 22.
+EXTINCTION = dict(zip("ugriz", (5.155, 3.793, 2.751, 2.086, 1.479), strict=True))
+MEDIAN_A_G = 0.12
+CLEAR = 0.05  # p value from which on a difference counts
 
 
 def robust(values):
@@ -34,11 +44,30 @@ def robust(values):
 
 
 def classes(table):
-    return np.asarray(table["spectral_class"].filled("?")).astype(str)
+    """Classes of a result; empty where there is none."""
+    return np.asarray(table["spectral_class"].filled("")).astype(str)
 
 
-def m2_field(data, ensemble):
-    """Rows (what, number of stars, figure) of the real field."""
+class Report:
+    """Lines of the table, and the verdict about network against baseline."""
+
+    def __init__(self):
+        self.better, self.worse, self.even = [], [], []
+
+    def line(self, what, n, *figures):
+        print(f"{what:<60}{n:>6}" + "".join(f"{f:>26}" for f in figures))
+
+    def pair(self, gate, network, mlp, *, seed=1):
+        """Difference of two scores of the same stars; the gate it belongs to gets the verdict."""
+        result = paired_bootstrap(network, mlp, seed=seed)
+        clear = result.p_value < CLEAR
+        verdict = "better" if clear and result.difference > 0 else "worse" if clear else "no clear difference"
+        {"better": self.better, "worse": self.worse}.get(verdict, self.even).append(gate)
+        print(f"  network minus MLP: {result}: {verdict}")
+
+
+def m2_field(data, ensembles, report):
+    """The real field: every ensemble on the same stars."""
     path = data / "gaia" / "m2_west_gaia_edr3.ecsv"
     everything = Table.read(path)
     images, astrometry = LocalSAS(data / "sas"), LocalAstrometry(path)
@@ -52,68 +81,119 @@ def m2_field(data, ensemble):
     first, second = second, first
     disturbs = (apart > 0.01 * u.arcsec) & (np.asarray(everything["phot_g_mean_mag"])[second] < g_mag[first] + 2.5)
     alone = ~np.isin(np.arange(len(stars)), first[disturbs])
-    good = alone & np.isfinite(color) & (g_mag > 14.3)
+    good = alone & np.isfinite(color) & (g_mag > BRIGHT)
     truth = physics.spectral_class_from_color(color * u.mag)
-    rows = []
+    tables = {}
     for system in ("pecaut_mamajek", "sdss"):
-        table = Classifier(ensemble, label_system=system, images=images, astrometry=astrometry).classify(stars)
-        answer = classes(table)
-        for name, where in (("beyond 4'", away > 4), ("2' to 4'", (away > 2) & (away <= 4))):
-            use = good & where & (answer != "?")
-            rows.append((f"M2 {name}: class ({system}) as BP-RP", use.sum(), f"{(answer == truth)[use].mean():.3f}"))
+        for name, ensemble in ensembles.items():
+            classifier = Classifier(ensemble, label_system=system, images=images, astrometry=astrometry)
+            tables[name, system] = classifier.classify(stars)
+        for where_name, where in (("beyond 4'", away > 4), ("2' to 4'", (away > 2) & (away <= 4))):
+            use = good & where
+            for name in ensembles:
+                use &= classes(tables[name, system]) != ""
+            right = [(classes(tables[name, system]) == truth)[use] for name in ensembles]
+            figures = [f"{r.mean():.3f}" for r in right]
+            report.line(f"M2 {where_name}: class ({system}) as BP-RP", use.sum(), *figures)
+            if system == "pecaut_mamajek" and where_name != "beyond 4'":
+                report.pair("crowded M2", *right)
     far = away > 2.5
-    rows.append(
-        ("M2 beyond 2.5': without an answer", far.sum(), f"{((table['flags'] & flags.FATAL) > 0)[far].mean():.3f}")
-    )
+    fatal = [((tables[name, "sdss"]["flags"] & flags.FATAL) > 0)[far].mean() for name in ensembles]
+    report.line("M2 beyond 2.5': without an answer", far.sum(), *(f"{f:.3f}" for f in fatal))
     parallax, error = np.asarray(stars["parallax"]), np.asarray(stars["parallax_error"])
-    field = good & (away > 4) & (np.asarray(stars["memberprob"]) < 0.5) & (parallax / error > 5) & (answer != "?")
+    field = good & (away > 4) & (np.asarray(stars["memberprob"]) < 0.5) & (parallax / error > 5)
+    field &= np.all([classes(tables[name, "sdss"]) != "" for name in ensembles], axis=0)
     expected = physics.stefan_boltzmann_radius(g_mag[field] * u.mag, color[field] * u.mag, parallax[field] * u.mas)
-    radius = table["radius"].unmasked[field]
-    sigma = (table["radius_err"].unmasked[field] / radius).value / np.log(10)
-    residual = np.log10((radius / expected).value)
-    offset, scatter = robust(residual)
-    rows.append(("M2 field stars, parallax S/N > 5: radius offset [dex]", field.sum(), f"{offset:+.3f}"))
-    rows.append(("  robust scatter [dex]", field.sum(), f"{scatter:.3f}"))
-    rows.append(("  within one radius_err", field.sum(), f"{(np.abs(residual) < sigma).mean():.2f}"))
-    return rows
+    found = []
+    for name in ensembles:
+        radius = tables[name, "sdss"]["radius"].unmasked[field]
+        sigma = (tables[name, "sdss"]["radius_err"].unmasked[field] / radius).value / np.log(10)
+        residual = np.log10((radius / expected).value)
+        found.append((*robust(residual), (np.abs(residual) < sigma).mean(), np.abs(residual)))
+    rows = (("M2 field stars, parallax S/N > 5: radius offset [dex]", 0, "+.3f"), ("  robust scatter [dex]", 1, ".3f"))
+    for what, k, form in (*rows, ("  within one radius_err", 2, ".2f")):
+        report.line(what, field.sum(), *(f"{f[k]:{form}}" for f in found))
+    report.pair("radius", *(-f[3] for f in found))
 
 
-def rendered_labels(data, ensemble):
-    """Rows of the rendered SDSS label table."""
-    stars = Table.read(data / "labels" / "sdss_subclass_ugriz.ecsv")
-    stars = stars[(stars["r"] > 14.3) & (stars["r"] < 20.5)]
-    labels = np.asarray(stars["label"]).astype(str)
-    order = "".join(physics.CLASSES)
-    classifier = Classifier(ensemble, label_system="sdss", astrometry=False)
-    rows = []
-    for known in (False, True):
-        stamps = render_stars(stars, seed=5)
-        if not known:
-            stamps.psf[:] = np.nan
-        answer = classes(classifier.classify_stamps(stamps))
-        recall = {c: (answer == c)[labels == c].mean() for c in order}
-        near = np.array(
-            [abs(order.find(a) - order.find(b)) <= 1 and a != "?" for a, b in zip(answer, labels, strict=True)]
-        )
-        name = f"rendered SDSS labels, image only, PSF {'known' if known else 'unknown'}"
-        rows.append((f"{name}: accuracy", len(stars), f"{(answer == labels).mean():.3f}"))
-        rows.append(("  balanced accuracy", len(stars), f"{np.mean(list(recall.values())):.3f}"))
-        rows.append(("  within one class", len(stars), f"{near.mean():.3f}"))
-        rows.append(("  recall A F G K M", len(stars), " ".join(f"{v:.2f}" for v in recall.values())))
-    return rows
+def rendered(name, stars, label, system, ensembles, report, *, known, blends=False, gate=None):
+    """Labels of real stars, pixels rendered from their real magnitudes: every ensemble on the same pixels."""
+    stamps = render_stars(stars, seed=5)
+    rng = np.random.default_rng(6)
+    if blends:
+        # A star of the same table, at most as bright and up to two magnitudes fainter, 1.5" to 4" off.
+        other = Table({b: np.asarray(stars[b])[rng.permutation(len(stars))] for b in "ugriz"})
+        dim = np.asarray(stars["r"]) + rng.uniform(0, 2, len(stars)) - other["r"]
+        for b in "ugriz":
+            other[b] = other[b] + dim
+        add_neighbors(stamps, other, arcsec=rng.uniform(1.5, 4.0, len(stars)), seed=rng)
+    if not known:
+        stamps.psf[:] = np.nan
+    answers = [
+        classes(Classifier(e, label_system=system, astrometry=False).classify_stamps(stamps))
+        for e in ensembles.values()
+    ]
+    scores = [class_scores(label, a) for a in answers]
+    n = len(label)
+    report.line(f"{name}: accuracy", n, *(f"{(a == label).mean():.3f}" for a in answers))
+    report.line("  balanced accuracy", n, *(f"{s.balanced_accuracy:.3f}" for s in scores))
+    report.line("  within one class", n, *(f"{within_one_class(label, a):.3f}" for a in answers))
+    recalls = (" ".join(f"{v:.2f}" for v in s.recall) for s in scores)
+    report.line(f"  recall {' '.join(physics.CLASSES)}", n, *recalls)
+    if gate is not None:
+        report.pair(gate, *(a == label for a in answers))
+
+
+def label_table(path):
+    """Stars of a table of labels between the limits of magnitude, and their labels."""
+    stars = Table.read(path)
+    stars = stars[(stars["r"] > BRIGHT) & (stars["r"] < FAINT)]
+    return stars, np.asarray(stars["label"]).astype(str)
+
+
+def reddened(stars, *, seed=7):
+    """Put extinction back: a plane layer of dust, csc |b|, scattered by 30 %, with the median that was taken off."""
+    latitude = np.abs(SkyCoord(np.asarray(stars["ra"]) * u.deg, np.asarray(stars["dec"]) * u.deg).galactic.b.rad)
+    column = 1 / np.sin(latitude.clip(np.radians(5)))
+    column *= np.exp(np.random.default_rng(seed).normal(0, 0.3, len(stars)))
+    a_g = MEDIAN_A_G * column / np.median(column)
+    red = stars.copy()
+    for band, factor in EXTINCTION.items():
+        red[band] = stars[band] + a_g * factor / EXTINCTION["g"]
+    return red
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", nargs="?", type=Path, default=os.environ.get("STELLARCLASS_REAL_DATA"))
-    parser.add_argument("--ensemble", default=None)
+    add_arguments(parser)
     args = parser.parse_args()
     if args.data is None:
         parser.error("name the folder of real data, or set STELLARCLASS_REAL_DATA")
     data = Path(args.data)
-    print(f"stellarclass {stellarclass.__version__}, {datetime.now(UTC):%Y-%m-%d}")
-    for what, n, figure in m2_field(data, args.ensemble) + rendered_labels(data, args.ensemble):
-        print(f"{what:<62}{n:>6}  {figure}")
+    methods = Methods(args)
+    ensembles = {"network": methods.ensemble, MLP: methods.mlp()}
+    report = Report()
+    print(
+        f"stellarclass {stellarclass.__version__}, {datetime.now(UTC):%Y-%m-%d}, ensemble {methods.ensemble.name} "
+        f"{methods.ensemble.sha256[:12]};\nthe MLP was trained on {where_trained(args)}\n"
+    )
+    report.line("", "stars", "network", "MLP")
+    m2_field(data, ensembles, report)
+    stars, label = label_table(data / "labels" / "sdss_subclass_ugriz.ecsv")
+    what = "rendered SDSS labels, image only"
+    rendered(f"{what}, PSF unknown", stars, label, "sdss", ensembles, report, known=False)
+    rendered(f"{what}, PSF known", stars, label, "sdss", ensembles, report, known=True, gate="rendered labels")
+    rendered(f"{what}, blended", stars, label, "sdss", ensembles, report, known=True, blends=True, gate="blends")
+    stars, label = label_table(data / "labels" / "sdss_subclass_ugriz_dereddened.ecsv")
+    rendered("dereddened SDSS labels, reddened again", reddened(stars), label, "sdss", ensembles, report, known=True)
+    if all("lamost" in e.label_systems for e in ensembles.values()):
+        stars, label = label_table(data / "labels" / "lamost_subclass_ugriz.ecsv")
+        rendered("rendered LAMOST labels, image only", stars, label, "lamost", ensembles, report, known=True)
+    print(
+        f"\nNetwork against the MLP, p < {CLEAR}: better in {', '.join(report.better) or 'none'}; worse in "
+        f"{', '.join(report.worse) or 'none'}; no clear difference in {', '.join(report.even) or 'none'}."
+    )
 
 
 if __name__ == "__main__":

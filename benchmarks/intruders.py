@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """What the default ensemble says of stars that lack something, and of things that are no A to M stars at all.
 
-    python benchmarks/intruders.py [--stars 300] [--ensemble NAME] > docs/intruders.txt
+    python benchmarks/intruders.py [--stars 300] [--ensemble NAME] > docs/tables/intruders.txt
 
 Each kind is rendered by the simulated sky and classified as a user would have it. Everything printed is simulated.
 """
@@ -12,17 +12,16 @@ from datetime import UTC, datetime
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable, vstack
-from sky import stamps_of
+from sky import add_neighbors, stamps_of
 
 import stellarclass
 from stellarclass import Classifier, flags
 from stellarclass.simulate import KINDS, draw_stars, label_probabilities, observe_astrometry
 from stellarclass.stamps.base import MASK_MISSING
-from stellarclass.stamps.psf import profile
 
 R_RANGE = (15.0, 19.5) * u.mag
 NO_STAR = ("white_dwarf", "hot_star", "hot_subdwarf", "quasar", "galaxy")
-NEIGHBOR_ARCSEC, PIXEL_ARCSEC = 2.0, 0.396
+NEIGHBOR_ARCSEC = 2.0
 # A low surface density of other stars: what stands beside the star is to be seen without them.
 SPARSE = 1.0
 SURE = 0.9
@@ -39,20 +38,6 @@ def drop_bands(stamps, rng, count):
             stamps.masks[row, band] = MASK_MISSING
             stamps.sky_sigma[row, band] = stamps.flux_per_electron[row, band] = np.nan
             stamps.psf[row, band] = np.nan
-
-
-def add_neighbor(stamps, stars, rng):
-    """Add to each star a twin of the same magnitudes, 2 arcsec off in a direction of its own."""
-    angle = rng.uniform(0, 2 * np.pi, len(stamps))
-    shift = NEIGHBOR_ARCSEC / PIXEL_ARCSEC * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    axis = np.arange(stamps.images.shape[-1]) - (stamps.images.shape[-1] - 1) / 2
-    for k, band in enumerate("ugriz"):
-        x, y = (axis - (stamps.offsets[:, k, i] + shift[:, i])[:, None] for i in (0, 1))
-        r2 = x[:, None, :] ** 2 + y[:, :, None] ** 2
-        flux = 10 ** (0.4 * (22.5 - stars[band].to_value(u.mag)))
-        light = flux[:, None, None] * profile(stamps.psf[:, k], r2)
-        noise = np.sqrt(light * stamps.flux_per_electron[:, k, None, None]) * rng.standard_normal(light.shape)
-        stamps.images[:, k] += np.where(stamps.masks[:, k] == 0, light + noise, 0).astype(np.float32)
 
 
 def intruders_of(kind, n, rng):
@@ -90,7 +75,7 @@ def cases(n, seed):
         drop_bands(fewer, np.random.default_rng([seed, count]), count)
         yield name, clean, fewer, clean_gaia
     blend = stamps()
-    add_neighbor(blend, clean, np.random.default_rng([seed, 9]))
+    add_neighbors(blend, clean, arcsec=NEIGHBOR_ARCSEC, seed=[seed, 9])
     yield 'twin at 2"', clean, blend, clean_gaia
     for kind in NO_STAR:
         others = intruders_of(kind, n, rng)
@@ -182,7 +167,8 @@ def main():
         print("  ".join(cells).rstrip())
     print(
         "\nflagged: any bit of `flags`; err/R: median radius_err / radius; x clean: over that of clean single stars;\n"
-        "in 90 %: share of true radii within the interval at 90 % (of those that have a radius); entropy: mean,\n1 is no idea; sure, wrong: share without a flag whose wrong class has a probability above "
+        "in 90 %: share of true radii within the interval at 90 % (of those that have a radius);\n"
+        "entropy: mean, 1 is no idea; sure, wrong: share without a flag whose wrong class has a probability above "
         f"{SURE:g}\n(for what is no A to M star every class is wrong)"
     )
 

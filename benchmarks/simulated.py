@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How right the default ensemble is about a fresh simulated sample, and what other methods make of the same stars.
 
-    python benchmarks/simulated.py [--stars 3000] [--seeds 3] [--training DIR] > docs/simulated.txt
+    python benchmarks/simulated.py [--stars 3000] [--seeds 3] [--training DIR] > docs/tables/simulated.txt
 
 Stars in the class mix and with the cuts of Deng et al. (2024), drawn anew with seeds that no training used, rendered,
 measured and classified in label system ``sdss``. Predictions are kept in ``--work``: interrupted, the same command goes
