@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from stellarclass import physics
 from stellarclass.simulate import draw_stars, observe_astrometry
+from stellarclass.simulate.gaiaphotometry import observe_color
 
 
 def plain(column):
@@ -118,3 +119,22 @@ def test_errors_in_a_crowded_field(real_data, near, far, density):
     for name in ("pmra_error", "pmdec_error"):
         ratios = [np.nanmedian((s[name] / s["parallax_error"]).value) for s in seen]
         assert np.median(ratios) == pytest.approx(np.median(plain(table[name]) / error), rel=0.2)
+
+
+def test_errors_of_the_color(real_data):
+    """White dwarfs lie on one line in BP-RP against SDSS's g - i, as broad as both surveys' errors make it."""
+    table = Table.read(real_data / "labels" / "gaia_sdss_special.ecsv")
+    g_mag, bp_rp, color = (
+        plain(table["phot_g_mean_mag"]),
+        plain(table["bp_rp"]),
+        plain(table["g"]) - plain(table["i"]),
+    )
+    dwarfs = (np.asarray(table["source"]) != "NGC_2682") & np.isfinite(bp_rp) & (color > -1) & (color < 1.5)
+    g_mag, bp_rp, color = g_mag[dwarfs], bp_rp[dwarfs], color[dwarfs]
+    line = np.polyval(np.polyfit(color[g_mag < 18.2], bp_rp[g_mag < 18.2], 4), color)
+    seen = observe_color(np.random.default_rng(1), g_mag, line) - line
+    for low, high in ((16.5, 17), (17, 17.5), (17.5, 18), (18, 18.5), (18.5, 19)):
+        rows = (g_mag > low) & (g_mag <= high)
+        # The line's own width, and 1 % in g and in i.
+        expected = np.hypot(spread(seen[rows]), 0.020)
+        assert spread((bp_rp - line)[rows]) == pytest.approx(expected, rel=0.25), f"G {low} to {high}"
