@@ -9,7 +9,8 @@ __all__ = ["LOCUS_LIMITS", "locus_colors"]
 # g-i >= 0.6: Davenport et al. (2014, MNRAS 440, 3430), Table 1, re-binned to the g-i that their own g-r and r-i add up
 # to. Below: medians of 2,000 SDSS spectroscopic A and F stars (halo and blue horizontal branch), moved from
 # [Fe/H] = -1.5 with the slope given. Slopes: derivative of the photometric metallicity of Bond et al. (2010, ApJ 716,
-# 1, Eq. A1), tapered to 0 where it does not apply. u-g beyond g-i = 1.5 is flat within the survey's u depth.
+# 1, Eq. A1), tapered to 0 where it does not apply. u-g of M dwarfs, 0.04 bluer than theirs,
+# is a mean of theirs and of the same stars.
 _NODES = np.array([
     [-0.65, -0.345, -0.215, 0.350, 0.00],
     [-0.55, -0.305, -0.192, 0.600, 0.00],
@@ -29,17 +30,17 @@ _NODES = np.array([
     [1.00, 0.737, 0.147, 1.972, 0.25],
     [1.20, 0.886, 0.182, 2.241, 0.20],
     [1.40, 1.026, 0.213, 2.430, 0.12],
-    [1.60, 1.158, 0.250, 2.560, 0.05],
-    [1.80, 1.268, 0.305, 2.600, 0.00],
-    [2.00, 1.366, 0.364, 2.620, 0.00],
-    [2.20, 1.412, 0.441, 2.640, 0.00],
-    [2.40, 1.421, 0.536, 2.640, 0.00],
-    [2.60, 1.413, 0.630, 2.640, 0.00],
-    [2.80, 1.419, 0.737, 2.640, 0.00],
-    [3.00, 1.456, 0.839, 2.660, 0.00],
-    [3.30, 1.533, 0.965, 2.700, 0.00],
-    [3.70, 1.598, 1.150, 2.700, 0.00],
-    [4.30, 1.660, 1.445, 2.700, 0.00],
+    [1.60, 1.158, 0.250, 2.530, 0.08],
+    [1.80, 1.268, 0.305, 2.560, 0.05],
+    [2.00, 1.366, 0.364, 2.580, 0.03],
+    [2.20, 1.412, 0.441, 2.580, 0.00],
+    [2.40, 1.421, 0.536, 2.540, 0.00],
+    [2.60, 1.413, 0.630, 2.530, 0.00],
+    [2.80, 1.419, 0.737, 2.530, 0.00],
+    [3.00, 1.456, 0.839, 2.540, 0.00],
+    [3.30, 1.533, 0.965, 2.560, 0.00],
+    [3.70, 1.598, 1.150, 2.560, 0.00],
+    [4.30, 1.660, 1.445, 2.560, 0.00],
 ])  # fmt: skip
 
 LOCUS_LIMITS = (_NODES[0, 0], _NODES[-1, 0])

@@ -38,18 +38,18 @@ _STRAGGLER = KINDS.index("blue_straggler")
 
 # Stars at the foot of the giant branch (M_r = 3) per dwarf of the same color and population in a volume, rounded from
 # globular-cluster luminosity functions; upward the branch thins by _GIANT_SLOPE dex per magnitude, as evolution speeds.
-_GIANT_PER_DWARF, _GIANT_SLOPE = (0.02, 0.02, 0.02), 0.3
+_GIANT_PER_DWARF, _GIANT_SLOPE = (0.04, 0.04, 0.04), 0.3
 _GIANT_G_I = (0.55, 2.2)
 # Subgiants per dwarf of the same color, likewise: they cross the gap in a tenth of the time that dwarfs stay.
-_SUBGIANT_PER_DWARF = (0.05, 0.10, 0.10)
+_SUBGIANT_PER_DWARF = (0.06, 0.10, 0.10)
 # Red-clump stars at the clump's own color per dwarf there: 1.4e-4 per cubic parsec (Hipparcos, within 100 pc), over
 # 0.004 dwarfs per cubic parsec and magnitude.
-_CLUMP_PER_DWARF = 0.06
+_CLUMP_PER_DWARF = 0.08
 # Horizontal-branch stars per straggler of the halo: Deason et al. (2011, MNRAS 416, 2903) find 1.5 stragglers each.
 _HORIZONTAL_PER_STRAGGLER = 0.67
 
 # Old populations have no main sequence bluer than the turn-off (g-i); what is there are stragglers, rarer by far.
-_TURN_OFF, _STRAGGLERS = (-1.0, 0.42, 0.28), 0.03
+_TURN_OFF, _STRAGGLERS = (-1.0, 0.42, 0.28), 0.01
 # Twice the turn-off's mass makes 8,500 K: there are none as hot as A0 (g-i, and their share of the rest).
 _HOTTEST_STRAGGLERS = (-0.40, -0.25), (0.0, 1.0)
 
@@ -59,22 +59,46 @@ _SIGMA_DWARF = (1.2, 2.0), (0.20, 0.30)  # g-i, and mag
 _SIGMA_GIANT, _SIGMA_HORIZONTAL, _SIGMA_SUBGIANT, _SIGMA_CLUMP = 0.35, 0.12, 0.20, 0.20
 _EVOLVED_G_I, _EVOLVED = (-0.4, -0.1, 0.45, 0.8), (0.25, 0.35, 0.35, 0.0)
 
-# Width of the locus perpendicular to itself, in u-g, g-r and i-z at two g-i: Ivezic et al. (2004, AN 325, 583).
-_WIDTH_BLUE, _WIDTH_RED, _WIDTH_G_I = (0.05, 0.012, 0.0, 0.014), (0.10, 0.025, 0.0, 0.02), 1.8
+# Width of the locus perpendicular to itself, in u-g, g-r and i-z at two g-i: Ivezic et al. (2004, AN 325, 583), and a
+# little less, as companions have theirs to add.
+_WIDTH_BLUE, _WIDTH_RED, _WIDTH_G_I = (0.05, 0.008, 0.0, 0.010), (0.10, 0.025, 0.0, 0.02), 1.8
 # Shares of stars whose scatter about the locus is so many times the normal one: variables, emission lines, spots and
 # blends that no model here makes. A network that never saw any would pull such colors back onto the locus, against
 # what it measured. SDSS's spectroscopic sample has 3-10 % beyond three widths, companions included.
 _OUTLIER_WIDTHS, _OUTLIER_SHARES = (1.0, 3.0, 8.0), (0.90, 0.08, 0.02)
 _SIGMA_BP_RP = 0.01
+# A and early F stars of the main sequence have a smaller Balmer jump than the horizontal branch, whose color the locus
+# has there: Sirko et al. (2004, AJ 127, 899), Fig. 7. Against g-i, in u-g.
+_GRAVITY_G_I, _GRAVITY = (-0.45, -0.30, 0.10, 0.28), (0.0, -0.08, -0.08, 0.0)
+
+# Dwarfs per cubic parsec and magnitude of g-i near the Sun, times 1000: luminosity function of Bochanski et al. (2010,
+# AJ 139, 2679) for M_r > 7 and of Jahreiss & Wielen (1997, ESA SP-402, 675) before, times dM_r / d(g-i), and then
+# a fifth down for K and up for M dwarfs, as 1,300 stars of SDSS in one high-latitude stripe have it (run 4510).
+_COUNT_G_I = (-0.65, -0.4, 0.0, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.4, 1.8, 2.2, 2.4, 2.6, 2.8, 3.0, 3.3, 3.8)
+_COUNT = (0.1, 0.4, 1.6, 4.5, 8.0, 11.0, 11.0, 8.0, 6.5, 6.2, 6.2, 11.0, 24.0, 34.0, 42.0, 48.0, 42.0, 28.0, 12.0)
+# Old populations have as many at the turn-off's color whatever they have beyond.
+_COUNT_OLD = (11.0, 11.0, 11.0, 11.0, 11.0, 11.0, 9.0, 5.5, 4.5, 4.5, *_COUNT[10:])
+_COLOR_CHOICES = 8
 
 
-def _colors(rng, n):
-    """Intrinsic g-i: half spread evenly over the locus, half as a field at high latitude has them."""
-    even = rng.uniform(LOCUS_LIMITS[0], 3.6, n)
-    peaks = rng.choice(4, n, p=[0.12, 0.40, 0.23, 0.25])
-    center, width = np.array([0.0, 0.5, 1.0, 2.3])[peaks], np.array([0.20, 0.14, 0.30, 0.40])[peaks]
-    field = rng.normal(center, width)
-    return np.clip(np.where(rng.random(n) < 0.5, even, field), LOCUS_LIMITS[0], 3.8)
+def _colors(rng, r_clear, longitude, latitude, even_colors):
+    """Intrinsic g-i: a share evenly over the locus, the rest as the Galaxy has them at this magnitude and direction."""
+    n = len(r_clear)
+    blue, red = LOCUS_LIMITS[0], 3.8
+    g_i = rng.uniform(blue, red, n)
+    rows = np.flatnonzero(rng.random(n) >= even_colors)
+    # The Galaxy picks one of a few colors spread evenly, by the stars that it has of each.
+    steps = (np.arange(_COLOR_CHOICES)[:, None] + rng.random(len(rows))) / _COLOR_CHOICES
+    choices = blue + (red - blue) * steps
+    where = (np.tile(x[rows], _COLOR_CHOICES) for x in (r_clear, longitude, latitude))
+    _, _, odds = _odds(rng, choices.ravel(), *where)
+    count = np.interp(choices, _COUNT_G_I, _COUNT), np.interp(choices, _COUNT_G_I, _COUNT_OLD)
+    odds = odds.reshape(len(_KIND), _COLOR_CHOICES, len(rows))
+    young = _POPULATION == 0
+    weight = np.cumsum(odds[young].sum(0) * count[0] + odds[~young].sum(0) * count[1], axis=0)
+    picked = (rng.random(len(rows)) * weight[-1] > weight).sum(0).clip(0, _COLOR_CHOICES - 1)
+    g_i[rows] = choices[picked, np.arange(len(rows))]
+    return g_i
 
 
 def _directions(rng, n, direction):
@@ -87,7 +111,7 @@ def _directions(rng, n, direction):
 
 
 @u.quantity_input(r_range=u.mag)
-def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intruders=0.0):
+def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intruders=0.0, even_colors=0.5):
     """Draw stars of the simulated sky.
 
     Parameters
@@ -104,6 +128,9 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intrude
     intruders : float
         Share of the rows (0 to 1) that are no A to M stars but white dwarfs, O and B stars, hot subdwarfs, quasars and
         compact galaxies.
+    even_colors : float
+        Share of the stars (0 to 1) whose g-i is drawn evenly over the locus, so that rare classes are there to learn
+        from; the others have the colors that the Galaxy's stars have at their magnitude in their direction.
 
     Returns
     -------
@@ -122,7 +149,7 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intrude
     TypeError, `~astropy.units.UnitsError`
         If ``r_range`` is not in magnitudes.
     stellarclass.exceptions.InputError
-        If ``r_range`` is not two magnitudes, bright and faint, or ``intruders`` not a share.
+        If ``r_range`` is not two magnitudes, bright and faint, or ``intruders`` or ``even_colors`` no share.
 
     Notes
     -----
@@ -140,14 +167,15 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intrude
     limits = r_range.to_value(u.mag)
     if limits.shape != (2,) or not limits[0] <= limits[1]:
         raise InputError(f"r_range = {r_range} is not two magnitudes, the brighter one first")
-    if not 0 <= intruders <= 1:
-        raise InputError(f"intruders = {intruders} is no share of the rows: give a number from 0 to 1")
+    for name, share in (("intruders", intruders), ("even_colors", even_colors)):
+        if not 0 <= share <= 1:
+            raise InputError(f"{name} = {share} is no share of the rows: give a number from 0 to 1")
     rng = np.random.default_rng(seed)
     r_apparent = _apparent_magnitudes(rng, n, *limits)
     longitude, latitude = _directions(rng, n, direction)
     column = column_extinction(rng, latitude, one_field=direction is not None and direction.isscalar)
 
-    found = _draw_stars(rng, r_apparent, longitude, latitude, column)
+    found = _draw_stars(rng, r_apparent, longitude, latitude, column, even_colors)
     if intruders:
         rows = np.flatnonzero(rng.random(n) < intruders)
         others = _draw_intruders(rng, r_apparent[rows], longitude[rows], latitude[rows], column[rows])
@@ -161,18 +189,18 @@ def _apparent_magnitudes(rng, n, bright, faint):
     return bright + (faint - bright) * fraction
 
 
-def _draw_stars(rng, r_apparent, longitude, latitude, column):
+def _draw_stars(rng, r_apparent, longitude, latitude, column, even_colors):
     """All columns but the units: a dict of arrays, ``bands`` (8, n) of them u g r i z G BP RP."""
     n = len(r_apparent)
-    g_i = _colors(rng, n)
+    # Before the color is known, the dust is that before an F star; and all of it.
+    g_i = _colors(rng, r_apparent - 0.83 * column, longitude, latitude, even_colors)
     bp_rp = physics._bp_rp(g_i) + rng.normal(0, _SIGMA_BP_RP, n)
     extinction = band_extinction(bp_rp)  # (8, n) over A_V
-    metals = galaxy.metallicity(rng, n)
-    choice, magnitude, fe_h = _choose(rng, g_i, r_apparent - extinction[2] * column, longitude, latitude, metals)
+    choice, magnitude, fe_h = _choose(rng, g_i, r_apparent - extinction[2] * column, longitude, latitude)
     kind, population = _KIND[choice], _POPULATION[choice]
 
     primary = np.concatenate([
-        ugriz_from_colors(magnitude, _scattered_locus(rng, g_i, fe_h)),
+        ugriz_from_colors(magnitude, _scattered_locus(rng, g_i, fe_h, choice == _HORIZONTAL)),
         gaia_bands(magnitude + physics._g_minus_r(g_i), bp_rp),
     ])  # fmt: skip
     ratio, companion = companions(rng, g_i, fe_h, magnitude)
@@ -211,9 +239,19 @@ def _draw_stars(rng, r_apparent, longitude, latitude, column):
     }
 
 
-def _choose(rng, g_i, r_clear, longitude, latitude, metals):
+def _choose(rng, g_i, r_clear, longitude, latitude):
     """What each star is (index into `_KIND`), its M_r and [Fe/H], by the odds of everything that it might be."""
+    magnitudes, metallicities, odds = _odds(rng, g_i, r_clear, longitude, latitude)
+    cumulative = np.cumsum(odds / odds.sum(0), axis=0)
+    choice = (rng.random(len(g_i)) > cumulative).sum(0).clip(0, len(_KIND) - 1)
+    chosen = (choice, np.arange(len(g_i)))
+    return choice, magnitudes[chosen], metallicities[chosen]
+
+
+def _odds(rng, g_i, r_clear, longitude, latitude):
+    """M_r, [Fe/H] and relative odds, each (12, n), of everything that stars of these colors and magnitudes may be."""
     n = len(g_i)
+    metals = galaxy.metallicity(rng, n)
     scatter = rng.normal(size=n)
     evolved = np.interp(g_i, _EVOLVED_G_I, _EVOLVED) * rng.exponential(1.0, n)
     g_r = locus_colors(g_i, np.full(n, -1.5))[:, 1]
@@ -250,11 +288,7 @@ def _choose(rng, g_i, r_clear, longitude, latitude, metals):
         young = g_i if k == 0 else None
         odds[k] = galaxy.density(population, np.hypot(x, y), z, young) * distance**3 * share
         magnitudes[k], metallicities[k] = m, fe_h
-    odds = np.maximum(odds, 1e-300)
-    cumulative = np.cumsum(odds / odds.sum(0), axis=0)
-    choice = (rng.random(n) > cumulative).sum(0).clip(0, len(_KIND) - 1)
-    chosen = (choice, np.arange(n))
-    return choice, magnitudes[chosen], metallicities[chosen]
+    return magnitudes, metallicities, np.maximum(odds, 1e-300)
 
 
 def _distance(r_apparent, r_absolute, column, extinction_r, latitude):
@@ -266,9 +300,10 @@ def _distance(r_apparent, r_absolute, column, extinction_r, latitude):
     return 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2), a_v
 
 
-def _scattered_locus(rng, g_i, fe_h):
+def _scattered_locus(rng, g_i, fe_h, horizontal):
     """Intrinsic colors (n, 4) with the width of the locus; g-i stays what it is."""
     colors = locus_colors(g_i, fe_h)
+    colors[:, 0] += np.where(horizontal, 0.0, np.interp(g_i, _GRAVITY_G_I, _GRAVITY))
     width = np.where(g_i[:, None] < _WIDTH_G_I, _WIDTH_BLUE, _WIDTH_RED)
     tail = rng.choice(_OUTLIER_WIDTHS, len(g_i), p=_OUTLIER_SHARES)[:, None]
     colors = colors + rng.normal(size=colors.shape) * width * tail
