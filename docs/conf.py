@@ -54,6 +54,6 @@ if os.environ.get("STELLARCLASS_DOCS_OFFLINE"):
         ),
         (
             "py:(class|exc|obj)",
-            r"(Exception|OSError|ValueError|TypeError|object|tuple|dict|str|int|float|bool|None|True|False)",
+            r"(Exception|ImportError|OSError|ValueError|TypeError|object|tuple|dict|str|int|float|bool|None|True|False)",
         ),
     ]

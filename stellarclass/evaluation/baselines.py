@@ -5,7 +5,7 @@ A *method* has a ``name`` and ``predict(stamps, astrometry, *, label_system=None
 `~stellarclass.nets.prediction.Prediction` for the N stars; what the method cannot say is NaN. There are
 
 * `EnsembleMethod`: an ensemble, with a part of its inputs withheld if wanted (image only; no proper motion). The
-  multi-aperture baseline, `stellarclass.training.aperture_mlp`, is an ensemble too;
+  multi-aperture baseline, ``stellarclass.training.aperture_mlp``, is an ensemble too;
 * `StefanBoltzmann`: what a textbook says of the radius;
 * `ColorForest`: a random forest on four colors, with neither magnitude nor parallax.
 """
@@ -253,7 +253,7 @@ class ColorForest:
         Parameters
         ----------
         data : dict of str to ndarray
-            Set of `stellarclass.training.simulated.make_training_set`; only the magnitudes among its features and its
+            Set of ``stellarclass.training.simulated.make_training_set``; only the magnitudes among its features and its
             targets are used.
         seed : int
             The same seed gives the same forests.

@@ -19,9 +19,14 @@ N = 400
 
 @pytest.fixture(scope="module")
 def stars():
-    """Stars of middling brightness with little dust before them."""
-    table = draw_stars(3 * N, seed=8, r_range=(16.5, 18.0) * u.mag)
-    good = np.isfinite(table["radius"]) & (table["a_v"] < 0.1 * u.mag) & (table["teff"] < 9000 * u.K)
+    """Single stars of middling brightness with little dust before them."""
+    table = draw_stars(8 * N, seed=8, r_range=(16.5, 18.0) * u.mag)
+    good = (
+        np.isfinite(table["radius"])
+        & (table["a_v"] < 0.1 * u.mag)
+        & (table["mass_ratio"] == 0)
+        & (table["teff"] < 9000 * u.K)
+    )
     return table[good][:N]
 
 
