@@ -32,8 +32,8 @@ _HALO_FE_H, _HALO_FE_H_SIGMA = -1.46, 0.30
 # azimuthal dispersion is that of their two Gaussians taken together. Halo dispersions (their Section 5): spherical.
 _ROTATION = (205.0, -19.2, 1.25)
 _SIGMA_R, _SIGMA_PHI, _SIGMA_Z = (30.0, 3.0, 2.0), (25.0, 2.5, 2.0), (25.0, 4.0, 1.5)
-# Stars of one place are of all ages, and so not one Gaussian: a quarter is 1.5 times as fast as the whole, the rest 0.77
-# times; Bond et al. put the same quarter at 34 and the rest at 12 km/s in rotation.
+# Stars of one place are of all ages, and so not one Gaussian: a quarter is 1.5 times as fast as the whole, the rest
+# 0.77 times; Bond et al. put the same quarter at 34 and the rest at 12 km/s in rotation.
 _OLD_SHARE, _OLD_FACTOR, _YOUNG_FACTOR = 0.25, 1.5, 0.77
 _HALO_SIGMA = np.array([141.0, 85.0, 75.0])
 # Of the Sun, toward the center, rotation and pole. U and W: Schonrich et al. (2010, MNRAS 403, 1829). Of rotation only

@@ -4,6 +4,7 @@
 import numpy as np
 
 from .. import physics
+from .locus import locus_colors
 
 __all__ = [
     "clump_magnitude",
@@ -39,7 +40,7 @@ _SURFACE_TEFF, _SURFACE = (9700.0, 10400.0, 10700.0, 12300.0), (0.541, 0.512, 0.
 
 
 # M_r of the mean field dwarf (Pecaut & Mamajek) against g-i; B8 and B9 first, which `stellarclass.physics` leaves out.
-_FIELD_G_I = np.array([-0.65, -0.55, -0.46, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7])
+_FIELD_G_I = np.array([-0.65, -0.55, -0.46, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])
 _FIELD_M_R = np.concatenate([
     [0.15, 0.65],
     np.interp(physics._bp_rp(_FIELD_G_I[2:]), physics._SEQUENCE[:, 0], physics._SEQUENCE[:, 3])
@@ -65,9 +66,10 @@ def dwarf_color(mass):
 def dwarf_magnitude(g_i, fe_h):
     """M_r of a dwarf.
 
-    Ivezic et al. (2008, ApJ 684, 287), Eqs. A2 and A7. Two amendments: nowhere is a dwarf brighter than the mean field
-    dwarf of Pecaut & Mamajek (2013) where their fit follows the turn-off of old clusters (g-i < 0.6), which alone
-    remains below 0.2; and M dwarfs, which their fit took from nearby stars, count from the metallicity of those.
+    Ivezic et al. (2008, ApJ 684, 287), Eqs. A2 and A7, with two amendments. Where their fit follows the turn-off of old
+    clusters (g-i < 0.6, and fading out beyond) no dwarf is brighter than the mean one of the field of Pecaut & Mamajek
+    (2013), which alone remains below 0.2. And M dwarfs, which their fit took from nearby stars, count from the
+    metallicity of those.
     """
     x = np.clip(g_i, 0.2, 4.0)
     m = -5.06 + x * (14.32 + x * (-12.97 + x * (6.127 + x * (-1.267 + x * 0.0967))))
@@ -75,7 +77,8 @@ def dwarf_magnitude(g_i, fe_h):
     metals = fe_h + 0.2 * np.clip((g_i - 1.2) / 0.6, 0, 1)
     m = m + 4.50 - metals * (1.11 + 0.18 * metals)
     field = np.interp(g_i, _FIELD_G_I, _FIELD_M_R)
-    return np.where(g_i < 0.2, field, np.where(g_i < 0.7, np.maximum(m, field), m))
+    floor = field - 3.5 * np.maximum(g_i - 0.58, 0)  # fades out, so that no step is left
+    return np.where(g_i < 0.2, field, np.where(g_i < 0.9, np.maximum(m, floor), m))
 
 
 def straggler_magnitude(g_r):
@@ -122,8 +125,8 @@ def horizontal_magnitude(g_r):
 def temperature(g_i, bp_rp, horizontal):
     """Teff in K for intrinsic colors; ``horizontal`` marks the blue horizontal branch, cooler at the same color."""
     teff = np.where(g_i < _HOT_G_I[-1], np.interp(g_i, _HOT_G_I, _HOT_TEFF), 10 ** physics._log_teff(bp_rp))
-    # g-r on the horizontal branch is 0.53 of g-i, nearly (`stellarclass.simulate.locus`).
-    return np.where(horizontal, np.interp(0.53 * g_i + 0.01, _HORIZONTAL_G_R, _HORIZONTAL_TEFF), teff)
+    g_r = locus_colors(g_i, np.full(g_i.shape, -1.5))[..., 1]
+    return np.where(horizontal, np.interp(g_r, _HORIZONTAL_G_R, _HORIZONTAL_TEFF), teff)
 
 
 def log_radius(g_abs, bp_rp, teff):
