@@ -13,6 +13,7 @@ from ._config import conf
 from .astrometry import Astrometry, propagate
 from .combine import combine
 from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWarning
+from .nets.classprior import class_shares, format_shares
 from .results import Results
 from .stamps.base import Stamps
 from .stamps.cutouts import cut_field, field_psf
@@ -45,15 +46,21 @@ class Classifier:
         Stars in one batch; bounds the memory, never changes the answer.
     match_radius : `~astropy.units.Quantity`, optional
         Largest separation of a Gaia match at the epoch of the star's own frame; ``conf.match_radius`` if not given.
+    class_prior : dict of str to float, or "even", optional
+        How frequent each class is among the stars at hand, on any scale and for every class of the ensemble; "even"
+        is the same for each. The probabilities are then for this mix, where by default they are for the mix that the
+        ensemble was calibrated on; radii do not depend on it. See :ref:`class-prior`.
 
     Raises
     ------
     stellarclass.exceptions.EnsembleError
-        If the ensemble is not found, damaged, or does not speak the label system.
+        If the ensemble is not found, damaged, does not speak the label system, or there is a ``class_prior`` and its
+        card does not say which mix it was calibrated on.
     stellarclass.exceptions.InputError
-        If ``batch_size`` or ``match_radius`` is not positive, or ``device`` is not that of an ensemble that is loaded.
+        If ``batch_size`` or ``match_radius`` is not positive, ``device`` is not that of an ensemble that is loaded, or
+        ``class_prior`` lacks a class or has a number that is not positive.
     TypeError
-        If ``images`` or ``astrometry`` is no source, or ``match_radius`` a bare number.
+        If ``images`` or ``astrometry`` is no source, ``match_radius`` a bare number, or ``class_prior`` no dict.
 
     Examples
     --------
@@ -77,6 +84,7 @@ class Classifier:
         device=None,
         batch_size=None,
         match_radius=None,
+        class_prior=None,
     ):
         # What is quickly found wrong comes before weights are read.
         self.images = lookup.image_source(images)
@@ -90,6 +98,7 @@ class Classifier:
                 f"ensemble {self.ensemble.name!r} does not speak label system {label_system!r}; it speaks "
                 f"{', '.join(self.ensemble.label_systems)}"
             )
+        self.class_prior = _prior(class_prior, self.ensemble, self.label_system)
 
     def __repr__(self):
         sources = f"images={self.images!r}, astrometry={self.astrometry!r}"
@@ -267,7 +276,8 @@ class Classifier:
         """Measure one batch of stars, ask the ensemble, and file the answers of the targets ``rows``."""
         photometry = measure(stamps)
         inputs = self.ensemble.recipe(stamps, gaia, photometry=photometry)
-        prediction = self.ensemble.predict(inputs, label_system=self.label_system, batch_size=_FORWARD)
+        prior = {} if self.class_prior is None else {"class_prior": self.class_prior}
+        prediction = self.ensemble.predict(inputs, label_system=self.label_system, batch_size=_FORWARD, **prior)
         results.file(rows, stamps=stamps, photometry=photometry, astrometry=gaia, prediction=prediction)
 
     def _batches(self, n):
@@ -280,6 +290,7 @@ class Classifier:
             "ensemble": card.name,
             "ensemble_sha256": self.ensemble.sha256 or None,
             "label_system": self.label_system,
+            "class_prior": None if self.class_prior is None else format_shares(self.class_prior.values(), card.classes),
             "class_set_level": card.levels["class_set"],
             "radius_level": card.levels["radius_interval"],
             "date": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -296,6 +307,7 @@ def classify(
     astrometry=None,
     device=None,
     batch_size=None,
+    class_prior=None,
     progress=None,
 ):
     """Spectral classes and radii of the stars at given positions.
@@ -304,7 +316,7 @@ def classify(
     ----------
     coords : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
         N positions.
-    ensemble, label_system, images, astrometry, device, batch_size
+    ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool, optional
         Whether to show progress bars; by default on a terminal and in a notebook only.
@@ -329,6 +341,7 @@ def classify(
         astrometry=astrometry,
         device=device,
         batch_size=batch_size,
+        class_prior=class_prior,
     )
     return classifier.classify(coords, progress=progress)
 
@@ -343,6 +356,7 @@ def classify_table(
     astrometry=None,
     device=None,
     batch_size=None,
+    class_prior=None,
     progress=None,
 ):
     """Augment a table with spectral classes and radii.
@@ -353,7 +367,7 @@ def classify_table(
         N stars. It is not changed.
     coords : str or tuple of str, optional
         Name of its SkyCoord column, or of its right ascension and declination columns, where they are not obvious.
-    ensemble, label_system, images, astrometry, device, batch_size
+    ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool, optional
         Whether to show progress bars; by default on a terminal and in a notebook only.
@@ -371,6 +385,7 @@ def classify_table(
         astrometry=astrometry,
         device=device,
         batch_size=batch_size,
+        class_prior=class_prior,
     )
     return classifier.classify_table(table, coords=coords, progress=progress)
 
@@ -384,6 +399,7 @@ def classify_region(
     astrometry=None,
     device=None,
     batch_size=None,
+    class_prior=None,
     progress=None,
 ):
     """Classify every Gaia source in a region of the sky.
@@ -392,7 +408,7 @@ def classify_region(
     ----------
     region : `~regions.SkyRegion`
         Circle, ellipse, rectangle, annulus, polygon or a combination of them.
-    ensemble, label_system, images, astrometry, device, batch_size
+    ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool, optional
         Whether to show progress bars; by default on a terminal and in a notebook only.
@@ -420,6 +436,7 @@ def classify_region(
         astrometry=astrometry,
         device=device,
         batch_size=batch_size,
+        class_prior=class_prior,
     )
     return classifier.classify_region(region, progress=progress)
 
@@ -433,6 +450,19 @@ def _ensemble(ensemble, device):
     if device is not None and not str(ensemble.device).startswith(str(device)):
         raise InputError(f"the ensemble is on {ensemble.device}; load_ensemble(name, device={device!r}) moves it")
     return ensemble
+
+
+def _prior(class_prior, ensemble, label_system):
+    """The mix of classes to expect, as shares by class; None for that of the ensemble's calibration."""
+    if class_prior is None:
+        return None
+    shares = class_shares(class_prior, ensemble.classes)
+    if ensemble.card.label_systems[label_system].get("class_mix") is None:
+        raise EnsembleError(
+            f"ensemble {ensemble.name!r} does not say on which mix of classes its {label_system!r} probabilities were "
+            "calibrated (class_mix in its card), so that they cannot be corrected for another: leave class_prior out"
+        )
+    return dict(zip(ensemble.classes, map(float, shares), strict=True))
 
 
 def _positive(value, name):

@@ -75,6 +75,7 @@ META = (
     MetaEntry("ensemble", str, "Name of the ensemble."),
     MetaEntry("ensemble_sha256", str, "SHA-256 of the ensemble's weights and card."),
     MetaEntry("label_system", str, "System that the classes belong to, e.g. sdss or pecaut_mamajek."),
+    MetaEntry("class_prior", str, "Mix of classes that the probabilities are for; absent: that of the calibration."),
     MetaEntry("class_set_level", float, "Probability that class_set holds the star's class (conformal coverage)."),
     MetaEntry("radius_level", float, "Probability that radius_lower to radius_upper holds the star's radius."),
     MetaEntry("image_release", str, "Where the pixels came from, e.g. SDSS DR17."),

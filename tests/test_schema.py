@@ -23,6 +23,7 @@ META_VALUES = {
     "ensemble": "default",
     "ensemble_sha256": "ab" * 32,
     "label_system": "sdss",
+    "class_prior": "A=0.1,F=0.3,G=0.3,K=0.2,M=0.1",
     "class_set_level": 0.9,
     "radius_level": 0.68,
     "image_release": "SDSS DR17",

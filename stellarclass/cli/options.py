@@ -4,7 +4,16 @@
 import argparse
 import sys
 
-__all__ = ["LABEL_SYSTEMS", "add_common", "add_verb", "classifier_options", "not_negative", "positive", "show_progress"]
+__all__ = [
+    "LABEL_SYSTEMS",
+    "add_common",
+    "add_verb",
+    "class_mix",
+    "classifier_options",
+    "not_negative",
+    "positive",
+    "show_progress",
+]
 
 LABEL_SYSTEMS = ("sdss", "pecaut_mamajek")
 
@@ -100,6 +109,40 @@ def _whole(text, least, what):
     return value
 
 
+def class_mix(text):
+    """Turn an option's text into a mix of classes.
+
+    Parameters
+    ----------
+    text : str
+        ``A=0.1,F=0.3,...`` or ``even``.
+
+    Returns
+    -------
+    dict of str to float, or str
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is none. Whether the classes are those of the ensemble is for the classifier to say.
+    """
+    if "=" not in text and text.strip().isalpha():
+        return text.strip()
+    mix = {}
+    for part in text.split(","):
+        name, _, number = (word.strip() for word in part.partition("="))
+        try:
+            value = float(number)
+        except ValueError:
+            value = None
+        if not name or value is None:
+            raise argparse.ArgumentTypeError(f"{part.strip()!r} is not of the form CLASS=NUMBER, as in A=0.1,F=0.3,...")
+        if name in mix:
+            raise argparse.ArgumentTypeError(f"class {name} is there twice")
+        mix[name] = value
+    return mix
+
+
 def add_network(parser):
     """Add the options that choose the ensemble and where it runs.
 
@@ -115,6 +158,12 @@ def add_network(parser):
     )
     group.add_argument(
         "--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: a GPU if there is one)"
+    )
+    group.add_argument(
+        "--class-prior",
+        type=class_mix,
+        metavar="MIX",
+        help="expected mix of classes: A=0.1,F=0.3,... with each class, or even (default: the calibration's)",
     )
     group.add_argument("--batch-size", type=positive, metavar="N", help="stars in one batch; bounds the memory")
 
@@ -132,7 +181,7 @@ def classifier_options(args):
     dict
         Only what was given, so that the library's own defaults hold.
     """
-    names = ("ensemble", "label_system", "device", "batch_size")
+    names = ("ensemble", "label_system", "device", "batch_size", "class_prior")
     return {name: getattr(args, name) for name in names if getattr(args, name) is not None}
 
 

@@ -143,6 +143,39 @@ def test_options_reach_the_classifier(stars, fake, tmp_path):
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "mix"),
+    [
+        ("A=0.1,F=0.3,G=0.3,K=0.2,M=0.1", {"A": 0.1, "F": 0.3, "G": 0.3, "K": 0.2, "M": 0.1}),
+        ("A=1, M = 2e3", {"A": 1.0, "M": 2000.0}),  # whether a class is missing is for the classifier to say
+        ("even", "even"),
+    ],
+)
+def test_a_class_mix_reaches_the_classifier(fake, text, mix):
+    module = fake()
+    assert main(["classify", "1 2", "-q", "--class-prior", text]) == 0
+    assert module.calls[0][1]["class_prior"] == mix
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("A=0.1,F", "'F' is not of the form CLASS=NUMBER"),
+        ("A=much", "'A=much' is not of the form"),
+        ("=1", "'=1' is not of the form"),
+        ("A=1,", "'' is not of the form"),
+        ("A=1,A=2", "class A is there twice"),
+        ("1,2,3", "'1' is not of the form"),
+        ("", "'' is not of the form"),
+    ],
+)
+def test_a_class_mix_that_is_none_is_a_usage_error(capsys, text, message):
+    with pytest.raises(SystemExit) as caught:
+        main(["classify", "1 2", "--class-prior", text])
+    assert caught.value.code == 2
+    assert f"argument --class-prior: {message}" in capsys.readouterr().err
+
+
 def test_defaults_are_the_librarys(fake):
     module = fake()
     main(["classify", "1 2", "-q"])
