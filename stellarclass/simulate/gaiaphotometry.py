@@ -9,6 +9,8 @@ __all__ = ["FLAME_LIMIT", "observe_color", "observe_g", "observe_radius"]
 FLAME_LIMIT = 18.25
 """G beyond which Gaia DR3 has no ``radius_flame`` (Gaia DR3 documentation, 11.3.6)."""
 
+_SMALLEST = 0.05  # solar radii: between white dwarfs and the least of the stars that burn hydrogen
+
 _ZERO_POINT = {"bp": 25.3385, "rp": 24.7479}  # Vega magnitudes of 1 electron/s: Riello et al. (2021, A&A 649, A3)
 _TRANSITS = 35
 
@@ -94,8 +96,8 @@ def observe_radius(rng, *, radius, teff, g_mag, parallax, parallax_error, true_p
     -------
     ndarray, shape (N,)
         In solar radii; NaN for G > 18.25, without a parallax or with one of S/N below 0.5, for temperatures outside
-        2500 to 20000 K (Gaia DR3 documentation, 11.4.2), for what has no radius, and for one in ten of the rest, in
-        which the pipeline did not converge.
+        2500 to 20000 K (Gaia DR3 documentation, 11.4.2), for what has no radius, for white dwarfs (no models), and for
+        one in ten of the rest, in which the pipeline did not converge.
     """
     n = len(radius)
     temperature, luminosity, distance = rng.normal(0, 0.02, n), rng.normal(0, 0.02, n), rng.normal(0, 0.05, n)
@@ -104,7 +106,7 @@ def observe_radius(rng, *, radius, teff, g_mag, parallax, parallax_error, true_p
         signal = parallax / parallax_error
         by_parallax = np.where(signal > 20, true_parallax / parallax - 1, distance)
         seen = radius * 1.01 * (1 - 2 * temperature + luminosity / 2) * (1 + by_parallax)
-        there = (g_mag <= FLAME_LIMIT) & (signal >= 0.5) & (radius > 0) & ~failed
+        there = (g_mag <= FLAME_LIMIT) & (signal >= 0.5) & (radius > _SMALLEST) & ~failed
         measured = teff * (1 + temperature)
         there &= (measured >= 2500) & (measured <= 20000)
     return np.where(there, seen, np.nan)

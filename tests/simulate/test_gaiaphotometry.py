@@ -60,6 +60,7 @@ def test_where_there_is_no_radius():
         {"teff": 2000},
         {"teff": 30_000},
         {"radius": np.nan},
+        {"radius": 0.012},
         {"teff": np.nan},
     ):
         assert np.isnan(radii(**missing)).all(), missing
