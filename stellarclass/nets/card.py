@@ -64,9 +64,11 @@ class Card:
     classes : tuple of str
         The classes it knows, in the order of its outputs.
     label_systems : dict
-        For each system that it speaks, ``{"description": str, "calibration": {...}}``. The calibration may hold
-        ``temperature`` (1), ``bias`` (0 for each class) and ``threshold`` (the level of class sets), see
-        `stellarclass.nets.combination.calibrate` and `~stellarclass.nets.combination.class_sets`.
+        For each system that it speaks, ``{"description": str, "calibration": {...}, "class_mix": [...], "fit": {...}}``.
+        The calibration may hold ``temperature`` (1), ``bias`` (0 for each class) and ``threshold`` (the level of class
+        sets), see `stellarclass.nets.combination.calibrate` and `~stellarclass.nets.combination.class_sets`.
+        ``class_mix`` are the shares of the classes among the stars that the calibration is for; without it the answer
+        for another mix cannot be had. ``fit`` is for people: where the labels came from, what cross-validation gave.
     default_label_system : str
         One of them.
     members : tuple of Member
@@ -79,12 +81,17 @@ class Card:
         Whether the networks predict radius in solar radii or its decimal logarithm.
     radius_calibration : dict
         ``scale`` (1) multiplies the standard deviation in that space; ``lower`` and ``upper`` are the ends of the
-        interval in units of the scaled one (by default those of a Gaussian at the card's level).
+        interval in units of the scaled one (by default those of a Gaussian at the card's level). With ``groups`` each
+        of the three is a table, a row for each bin of parallax S/N and a column for each class: ``groups`` holds
+        ``input``, ``column`` and ``present`` (columns of that input: the quantity that is binned, and whether there is
+        any), ``edges`` (ascending; the first bin is for stars without) and ``label_system`` (whose most probable class).
     levels : dict
         ``class_set`` and ``radius_interval``: share of stars meant to lie in each, 0.9 by default.
     domain : dict or None
         Training domain: ``input`` (name of an input of shape (N, D)), ``center`` (D), ``precision`` (D, D), ``limit``;
-        see `stellarclass.nets.combination.domain_score`.
+        see `stellarclass.nets.combination.domain_score`. It may hold ``intruder_limit``, the probability of being no
+        star of these classes at which the domain ends as well, for networks that give one, and ``radius_sigma``: the
+        standard deviation, in the radius space, that is added in full to an answer that is far outside.
     training : dict
         Data, seed, date, versions, command, epochs, metrics: free, for people.
     citation, license : str
@@ -148,7 +155,12 @@ class Card:
         _names(tuple(systems), _SYSTEM, "label_systems", 32)
         for system, entry in systems.items():
             where = f"label_systems.{system}"
-            _only(_mapping(entry, where), {"description", "calibration"}, where)
+            _only(_mapping(entry, where), {"description", "calibration", "class_mix", "fit"}, where)
+            _mapping(entry.get("fit", {}), f"{where}.fit")
+            mix = _sequence(entry.get("class_mix", [1.0] * len(self.classes)), f"{where}.class_mix", 100)
+            _check(len(mix) == len(self.classes), f"{where}.class_mix", f"is not of {len(self.classes)} numbers")
+            for value in mix:
+                _number(value, f"{where}.class_mix", 1e-9, 1e9)
             _check(isinstance(entry.get("description", ""), str), where, "has a description that is not text")
             where += ".calibration"
             values = _only(_mapping(entry.get("calibration", {}), where), {"temperature", "bias", "threshold"}, where)
@@ -200,20 +212,55 @@ class Card:
             "radius_space",
             f"{self.radius_space!r} is neither 'linear' nor 'log10'",
         )
-        values = _only(
-            _mapping(self.radius_calibration, "radius_calibration"), {"scale", "lower", "upper"}, "radius_calibration"
-        )
-        _number(values.get("scale", 1.0), "radius_calibration.scale", 1e-3, 1e3)
-        _number(values.get("lower", -1.0), "radius_calibration.lower", -100, 0)
-        _number(values.get("upper", 1.0), "radius_calibration.upper", 0, 100)
+        where = "radius_calibration"
+        values = _only(_mapping(self.radius_calibration, where), {"scale", "lower", "upper", "groups"}, where)
+        bins = self._radius_bins(values["groups"]) if "groups" in values else 0
+        for name, default, low, high in (("scale", 1.0, 1e-3, 1e3), ("lower", -1.0, -100, 0), ("upper", 1.0, 0, 100)):
+            table = values.get(name, default) if not bins else values.get(name)
+            rows = _sequence(table, f"{where}.{name}", 100) if bins else [[table]]
+            _check(len(rows) == (bins or 1), f"{where}.{name}", f"has {len(rows)} rows for {bins} bins")
+            for row in rows:
+                columns = _sequence(row, f"{where}.{name}", 100)
+                _check(
+                    not bins or len(columns) == len(self.classes),
+                    f"{where}.{name}",
+                    f"has a row that is not of {len(self.classes)} numbers",
+                )
+                for value in columns:
+                    _number(value, f"{where}.{name}", low, high)
         levels = _only(_mapping(self.levels, "levels"), {"class_set", "radius_interval"}, "levels")
         for name in ("class_set", "radius_interval"):
             _check(name in levels, "levels", f"do not say {name}")
             _number(levels[name], f"levels.{name}", 0.01, 0.9999)
 
+    def _radius_bins(self, groups):
+        """Number of bins that the groups of the radius calibration make."""
+        where = "radius_calibration.groups"
+        known = {"input", "column", "present", "edges", "label_system"}
+        _only(_mapping(groups, where), known, where)
+        _check(set(groups) == known, where, f"does not have all of {', '.join(sorted(known))}")
+        _matches(groups["input"], _SYSTEM, f"{where}.input")
+        for name in ("column", "present"):
+            _check(type(groups[name]) is int, f"{where}.{name}", "is not a whole number")
+            _number(groups[name], f"{where}.{name}", 0, _MAX_FEATURES - 1)
+        edges = _sequence(groups["edges"], f"{where}.edges", 50)
+        for value in edges:
+            _number(value, f"{where}.edges", -1e30, 1e30)
+        _check(list(edges) == sorted(set(edges)), f"{where}.edges", "do not ascend")
+        system = groups["label_system"]
+        _check(
+            isinstance(system, str) and system in self.label_systems,
+            f"{where}.label_system",
+            f"{str(system)[:40]!r} is not among {', '.join(self.label_systems)}",
+        )
+        return len(edges) + 2
+
     def _check_domain(self):
-        values = _only(_mapping(self.domain, "domain"), {"input", "center", "precision", "limit"}, "domain")
-        _check(len(values) == 4, "domain", "does not have all of input, center, precision, limit")
+        needed = {"input", "center", "precision", "limit"}
+        values = _only(_mapping(self.domain, "domain"), needed | {"intruder_limit", "radius_sigma"}, "domain")
+        _check(needed <= set(values), "domain", "does not have all of input, center, precision, limit")
+        _number(values.get("intruder_limit", 0.5), "domain.intruder_limit", 1e-9, 1)
+        _number(values.get("radius_sigma", 0.0), "domain.radius_sigma", 0, 100)
         _matches(values["input"], _SYSTEM, "domain.input")
         center = _sequence(values["center"], "domain.center", _MAX_FEATURES)
         rows = _sequence(values["precision"], "domain.precision", _MAX_FEATURES)
@@ -238,6 +285,9 @@ class Card:
             return ""
         silent = {"description", "training", "citation", "license"}
         values = {k: v for k, v in self.to_dict().items() if k not in silent}
+        silent = {"description", "fit"}
+        for system, entry in values["label_systems"].items():
+            values["label_systems"][system] = {k: v for k, v in entry.items() if k not in silent}
         return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def to_dict(self):

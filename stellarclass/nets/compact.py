@@ -5,56 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-__all__ = ["CompactNet", "LabelMap"]
+from .label_map import LabelMap
 
-
-class LabelMap(nn.Module):
-    """From physical outputs and their uncertainties to the classes of a survey's pipeline.
-
-    A pipeline's classes meet within a few hundredths of a magnitude, finer than a plain dense layer would ever resolve:
-    steps along g-i, and the metal lines' colors where stars are hot enough to show them, are laid out beforehand.
-
-    Parameters
-    ----------
-    classes : int
-        Number of classes C.
-    width : int
-        Hidden units.
-    """
-
-    def __init__(self, classes, width=64):
-        super().__init__()
-        self.register_buffer("knots", torch.linspace(-0.4, 2.5, 30), persistent=False)
-        self.layer1 = nn.Linear(len(self.knots) + 17, width)
-        self.layer2 = nn.Linear(width, width)
-        self.layer3 = nn.Linear(width, classes)
-
-    def forward(self, physical):
-        """Logits (B, C) from the outputs of a `CompactNet`, a dict of tensors (B, ...)."""
-        u_g, g_r, r_i, i_z = physical["colors_mean"].unbind(1)
-        g_i = g_r + r_i
-        u_g = u_g.clamp(0, 2.2) - 1.1
-        hot = torch.sigmoid((1 - g_i) * 10)
-        shapes = [
-            g_i,
-            hot,
-            3 * hot * u_g,
-            6 * hot * u_g * (g_i - 0.4),
-            4 * hot * u_g**2,
-            15 * hot * (g_r - 0.74 * g_i),
-            10 * hot * (i_z - 0.05),
-            5 * (i_z - 0.15 * g_i),
-            3 * (physical["bp_rp_mean"] - 0.8).clamp(-1, 1),
-            0.5 * physical["bp_rp_logvar"],
-            5 * (physical["log_teff"] - 3.72),
-            physical["radius_mean"],
-            0.5 * physical["radius_variance"].log(),
-        ]  # 13 of (B,)
-        steps = torch.sigmoid(15 * (g_i[:, None] - self.knots))  # (B, K)
-        x = torch.cat([steps, torch.stack(shapes, dim=1), 0.5 * physical["colors_logvar"]], dim=1)  # (B, K + 17)
-        x = F.silu(self.layer1(x))
-        x = x + F.silu(self.layer2(x))
-        return self.layer3(x)
+__all__ = ["CompactNet"]
 
 
 class CompactNet(nn.Module):
@@ -74,11 +27,14 @@ class CompactNet(nn.Module):
         Classes of every label system.
     bp_rp_edges : sequence of float
         Gaia BP-RP at which the classes of the label system ``pecaut_mamajek`` meet, one fewer than classes.
+    label_systems : sequence of str
+        Label systems that have a learned map, see `stellarclass.nets.label_map.LabelMap`.
 
     Raises
     ------
     ValueError
-        If the edges do not ascend or do not fit the number of classes.
+        If the edges do not ascend or do not fit the number of classes, or a learned map would take a name that is
+        taken.
 
     Notes
     -----
@@ -95,8 +51,12 @@ class CompactNet(nn.Module):
         log10 of the radius in R_sun, in dex.
     ``logits_pecaut_mamajek`` : (B, C)
         Logarithm of the share of BP-RP's Gaussian between the class edges: nothing to learn.
-    ``logits_sdss`` : (B, C)
-        A learned map from the physical outputs alone.
+    ``intruder`` : (B,)
+        Logit of the probability that this is no star of the classes: white dwarf, hotter star, quasar, galaxy.
+    ``colors_measured`` : (B, 4)
+        Colors as measured; those of the answer where a band is not used.
+    ``logits_<system>`` : (B, C)
+        A learned map from the outputs above alone, for each of ``label_systems``.
     """
 
     def __init__(
@@ -108,6 +68,7 @@ class CompactNet(nn.Module):
         channels=12,
         classes=5,
         bp_rp_edges=(0.352, 0.7755, 0.9665, 1.815),
+        label_systems=(),
     ):
         super().__init__()
         self.bp_rp_edges = tuple(bp_rp_edges)
@@ -121,8 +82,10 @@ class CompactNet(nn.Module):
         self.trunk1 = nn.Linear(features + 32, width)
         self.trunk2 = nn.Linear(width, width)
         self.trunk3 = nn.Linear(width, width)
-        self.physical = nn.Linear(width, 4 + 4 + 2 + 1 + 2)
-        self.sdss_map = LabelMap(classes)
+        self.physical = nn.Linear(width, 4 + 4 + 2 + 1 + 2 + 1)
+        if "pecaut_mamajek" in label_systems:
+            raise ValueError("pecaut_mamajek follows from BP-RP and has no learned map")
+        self.label_maps = nn.ModuleDict({system: LabelMap(classes) for system in label_systems})
         # Start from the first guesses: colors as measured, radius as its base.
         nn.init.zeros_(self.physical.weight)
         nn.init.zeros_(self.physical.bias)
@@ -142,26 +105,27 @@ class CompactNet(nn.Module):
         x = F.silu(self.trunk1(torch.cat([features, x], dim=1)))  # (B, width)
         x = x + F.silu(self.trunk2(x))
         x = x + F.silu(self.trunk3(x))
-        y = self.physical(x)  # (B, 13)
-        measured = raw[:, 1:6]  # magnitudes relative to the reference band
-        colors = measured[:, :-1] - measured[:, 1:] + y[:, :4]  # (B, 4)
+        y = self.physical(x)  # (B, 14)
+        measured, used = raw[:, 1:6], raw[:, 6:11] > 0.5  # magnitudes relative to the reference band
+        measured = measured[:, :-1] - measured[:, 1:]
+        colors = measured + y[:, :4]  # (B, 4)
         logvar = (y[:, 4:8] - 6.0).clamp(-10, 2)
         bp_rp = inputs["bp_rp_base"] + y[:, 8]
         bp_rp_logvar = (y[:, 9] - 6.0).clamp(-9, 2)
-        log_teff = 3.72 + y[:, 10]
-        radius = inputs["radius_base"] + y[:, 11]
-        variance = F.softplus(y[:, 12] - 3.0) ** 2 + 1e-6
         answer = {
             "colors_mean": colors,
             "colors_logvar": logvar,
+            "colors_measured": torch.where(used[:, :-1] & used[:, 1:], measured, colors),
             "bp_rp_mean": bp_rp,
             "bp_rp_logvar": bp_rp_logvar,
-            "log_teff": log_teff,
-            "radius_mean": radius,
-            "radius_variance": variance,
+            "log_teff": 3.72 + y[:, 10],
+            "radius_mean": inputs["radius_base"] + y[:, 11],
+            "radius_variance": F.softplus(y[:, 12] - 3.0) ** 2 + 1e-6,
+            "intruder": y[:, 13] - 3.0,
+            "logits_pecaut_mamajek": self._classes_of_color(bp_rp, bp_rp_logvar),
         }
-        answer["logits_sdss"] = self.sdss_map(answer)
-        answer["logits_pecaut_mamajek"] = self._classes_of_color(bp_rp, bp_rp_logvar)
+        for system, label_map in self.label_maps.items():
+            answer[f"logits_{system}"] = label_map(answer)
         return answer
 
     def _classes_of_color(self, mean, logvar):

@@ -2,13 +2,15 @@
 """`Ensemble`: several networks and one card. `Ensemble.predict` is the only place where torch becomes NumPy."""
 
 import contextlib
+from collections.abc import Mapping
 from functools import cached_property
+from numbers import Real
 from statistics import NormalDist
 
 import numpy as np
 import torch
 
-from ..exceptions import EnsembleError
+from ..exceptions import EnsembleError, InputError
 from ..stamps import recipes
 from . import combination as _combine
 from .prediction import Prediction
@@ -24,7 +26,8 @@ class Ensemble:
 
     A member is a `torch.nn.Module` that takes a dict of tensors, first axis B, and returns a dict with
     ``"logits_<system>"`` (B, C) for each label system of the card, ``"radius_mean"`` and ``"radius_variance"`` (B,),
-    the last two in the card's radius space.
+    the last two in the card's radius space; and, if the card's domain has an ``intruder_limit``, ``"intruder"`` (B,),
+    the logit of being no star of these classes.
 
     Parameters
     ----------
@@ -85,7 +88,7 @@ class Ensemble:
         except ValueError as err:
             raise EnsembleError(f"model card of {self.name!r}: {err}") from err
 
-    def predict(self, inputs, *, label_system=None, batch_size=None):
+    def predict(self, inputs, *, label_system=None, class_prior=None, batch_size=None):
         """Classes and radii of N stars.
 
         A star's answer depends neither on the batch size nor on the order or company of the stars, up to rounding in
@@ -98,6 +101,9 @@ class Ensemble:
             What the recipe made.
         label_system : str, optional
             Whose classes to speak; by default the card's.
+        class_prior : dict of str to float or "even", optional
+            Shares of the classes among the stars at hand, on any scale, every class above 0: class probabilities are
+            corrected from the mix on the card to this one. "even" is the same for all.
         batch_size : int, optional
             Stars that go through the networks at a time, 256 by default: memory, not the answer, depends on it.
 
@@ -106,38 +112,56 @@ class Ensemble:
         stellarclass.nets.prediction.Prediction
             In linear space the radius is the members' mean. In log10 space it is 10 to the mean of their logarithms,
             a median; ``radius_err`` is then ``ln(10) * radius * sigma`` with sigma in dex, and the interval, which is
-            not symmetric, is the better description of a large uncertainty. A lower end below 0 is raised to 0.
+            not symmetric, is the better description of a large uncertainty. A lower end below 0 is raised to 0. A star
+            outside the training domain gets an answer as far drawn towards ignorance as it is outside: the mix of the
+            classes, and a radius with a wider error.
 
         Raises
         ------
         stellarclass.exceptions.EnsembleError
-            If the label system is unknown or a network does not answer as the card says.
+            If the label system is unknown or a network does not answer as the card says, or a class prior is given and
+            the card does not say for which mix it is calibrated.
+        stellarclass.exceptions.InputError
+            If the class prior does not give a positive number for each class.
         ValueError
             If the inputs do not have the same length or the batch size is not positive.
         """
         system = self._system(label_system)
+        prior = self._prior(system, class_prior)
         inputs, n = _checked(inputs)
         batch_size = _BATCH if batch_size is None else batch_size
         if batch_size < 1:
             raise ValueError(f"batch_size = {batch_size} is not positive")
 
-        logits = np.empty((len(self.members), n, len(self.classes)))
-        means, variances = np.empty((2, len(self.members), n))
+        groups = self.card.radius_calibration.get("groups")
+        wanted = [f"logits_{system}", "radius_mean", "radius_variance"]
+        if groups is not None and groups["label_system"] != system:
+            wanted.append(f"logits_{groups['label_system']}")
+        if "intruder_limit" in (self.card.domain or {}):
+            wanted.append("intruder")
+        answers = {}
+        for name in wanted:
+            shape = (n, len(self.classes)) if name.startswith("logits_") else (n,)
+            answers[name] = np.empty((len(self.members), *shape))
         for start in range(0, n, batch_size):
             rows = slice(start, start + batch_size)
             batch = {name: value[rows] for name, value in inputs.items()}
-            self._forward(batch, system, logits[:, rows], means[:, rows], variances[:, rows])
+            self._forward(batch, {name: value[:, rows] for name, value in answers.items()})
 
-        good = np.isfinite(logits).all(axis=(0, 2)) & np.isfinite(means).all(axis=0) & (variances > 0).all(axis=0)
-        good &= np.isfinite(variances).all(axis=0)
-        probabilities, sets = self._classes(logits[:, good], system)
-        radii = self._radii(means[:, good], variances[:, good])
+        good = (answers["radius_variance"] > 0).all(axis=0)
+        for value in answers.values():
+            good &= np.isfinite(value).all(axis=tuple(k for k in range(value.ndim) if k != 1))
+        answers = {name: value[:, good] for name, value in answers.items()}
+        score, outside = self._domain(inputs, n, answers.get("intruder"), good)
+        probabilities, sets = self._classes(answers[f"logits_{system}"], system, prior, outside[good])
+        bins = None if groups is None else self._groups(groups, inputs, answers, good)
+        radii = self._radii(answers["radius_mean"], answers["radius_variance"], bins, outside[good])
         return Prediction(
             classes=self.classes,
             probabilities=_spread(probabilities, good, np.nan),
             class_sets=_spread(sets, good, True),
             **{name: _spread(values, good, np.nan) for name, values in radii.items()},
-            domain_score=self._domain(inputs, n),
+            domain_score=score,
         )
 
     def _system(self, label_system):
@@ -149,14 +173,38 @@ class Ensemble:
             )
         return system
 
-    def _forward(self, batch, system, logits, means, variances):
-        """Fill the members' answers for one batch into the three arrays."""
+    def _prior(self, system, class_prior):
+        """Shares of the classes in the card's mix and among the stars at hand, or None."""
+        if class_prior is None:
+            return None
+        mix = self.card.label_systems[system].get("class_mix")
+        if mix is None:
+            raise EnsembleError(
+                f"ensemble {self.name!r} does not say for which mix of classes its system {system!r} is calibrated; "
+                "leave class_prior out"
+            )
+        if isinstance(class_prior, str) and class_prior == "even":
+            return mix, np.ones(len(mix))
+        if not isinstance(class_prior, Mapping):
+            raise InputError(f"class_prior = {class_prior!r}: a dict of class to share is meant, or 'even'")
+        if set(class_prior) != set(self.classes):
+            raise InputError(
+                f"class_prior is for classes {', '.join(map(str, class_prior))}; a share for each of "
+                f"{', '.join(self.classes)} is meant"
+            )
+        for name, share in class_prior.items():
+            if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < np.inf:
+                raise InputError(f"class_prior: share {share!r} of class {name} is not a positive number")
+        return mix, np.array([float(class_prior[name]) for name in self.classes])
+
+    def _forward(self, batch, answers):
+        """Fill the members' answers for one batch into arrays (M, B, ...)."""
         with torch.inference_mode(), _full_precision(self.device):
             # A copy: torch must not see strides or read-only memory that it does not know.
             tensors = {k: torch.from_numpy(np.array(v, order="C")).to(self.device) for k, v in batch.items()}
             for i, member in enumerate(self.members):
                 outputs = member.eval()(tensors)
-                for name, out in ((f"logits_{system}", logits), ("radius_mean", means), ("radius_variance", variances)):
+                for name, out in answers.items():
                     if name not in outputs or outputs[name].shape != out[i].shape:
                         shape = tuple(outputs[name].shape) if name in outputs else "nothing"
                         raise EnsembleError(
@@ -177,24 +225,42 @@ class Ensemble:
         given /= given.sum()
         return given, equal if rule == "mescr" else given
 
-    def _classes(self, logits, system):
+    def _classes(self, logits, system, prior, outside):
         calibration = self.card.label_systems[system].get("calibration", {})
         probabilities = _combine.calibrate(
             _combine.mean_log_probabilities(logits, self._weights()[0]),
             temperature=calibration.get("temperature", 1.0),
             bias=calibration.get("bias", 0.0),
         )
+        mix = self.card.label_systems[system].get("class_mix", np.ones(len(self.classes)))
+        if prior is not None:
+            probabilities = _combine.apply_class_prior(probabilities, mix=prior[0], prior=prior[1])
+            mix = prior[1]
+        share = np.asarray(mix) / np.sum(mix)
+        probabilities = (1 - outside[:, None]) * probabilities + outside[:, None] * share
         threshold = calibration.get("threshold", self.card.levels["class_set"])
         return probabilities, _combine.class_sets(probabilities, threshold)
 
-    def _radii(self, means, variances):
+    def _groups(self, groups, inputs, answers, good):
+        """Bin and class of each star, by which its radius is calibrated."""
+        values = inputs.get(groups["input"])
+        if values is None or values.ndim != 2 or values.shape[1] <= max(groups["column"], groups["present"]):
+            raise EnsembleError(f"the radii of {self.name!r} are calibrated by an input {groups['input']!r} that is absent")
+        values = values[good]
+        bins = 1 + np.searchsorted(groups["edges"], values[:, groups["column"]], side="right")
+        log_p = _combine.mean_log_probabilities(answers[f"logits_{groups['label_system']}"], self._weights()[0])
+        return np.where(values[:, groups["present"]] > 0.5, bins, 0), log_p.argmax(axis=1)
+
+    def _radii(self, means, variances, bins, outside):
         weights = self._weights()[1]
         mean, variance, spread = _combine.total_variance(means, variances, weights)
-        calibration = self.card.radius_calibration
         gaussian = NormalDist().inv_cdf(0.5 + self.card.levels["radius_interval"] / 2)
-        sigma = calibration.get("scale", 1.0) * np.sqrt(variance)
-        lower = mean + calibration.get("lower", -gaussian) * sigma
-        upper = mean + calibration.get("upper", gaussian) * sigma
+        calibration = {"scale": 1.0, "lower": -gaussian, "upper": gaussian} | self.card.radius_calibration
+        scale, lower, upper = (np.asarray(calibration[name], float) for name in ("scale", "lower", "upper"))
+        if bins is not None:
+            scale, lower, upper = scale[bins], lower[bins], upper[bins]
+        sigma = np.sqrt(scale**2 * variance + outside * (self.card.domain or {}).get("radius_sigma", 0.0) ** 2)
+        lower, upper = mean + lower * sigma, mean + upper * sigma
         if self.card.radius_space == "linear":
             values = (mean, sigma, np.maximum(lower, 0), upper, spread)
         else:
@@ -204,19 +270,28 @@ class Ensemble:
                 values = (radius, _LN10 * radius * sigma, 10.0**lower, 10.0**upper, spread)
         return dict(zip(("radius", "radius_err", "radius_lower", "radius_upper", "radius_spread"), values, strict=True))
 
-    def _domain(self, inputs, n):
+    def _domain(self, inputs, n, intruder, good):
+        """Distance from the training domain (N,), and how much of the answer is ignorance (N,), 0 inside."""
         domain = self.card.domain
         if domain is None:
-            return np.full(n, np.nan)
+            return np.full(n, np.nan), np.zeros(n)
         features = inputs.get(domain["input"])
         if features is None or features.shape != (n, len(domain["center"])):
             raise EnsembleError(
                 f"the training domain of {self.name!r} is about input {domain['input']!r} of shape "
                 f"(N, {len(domain['center'])}), which is not among the inputs {', '.join(inputs)}"
             )
-        return _combine.domain_score(
+        score = _combine.domain_score(
             features, center=domain["center"], precision=domain["precision"], limit=domain["limit"]
         )
+        with np.errstate(invalid="ignore"):
+            outside = np.where(score > 1, 1 - 1 / score, 0.0)
+        if intruder is not None:
+            probability = np.zeros(n)
+            probability[good] = (self._weights()[0] @ (1 / (1 + np.exp(-np.clip(intruder, -50, 50)))))
+            score = np.fmax(score, probability / domain["intruder_limit"])
+            outside = np.where(probability > domain["intruder_limit"], np.maximum(outside, probability), outside)
+        return score, outside
 
 
 def _device(device):

@@ -16,7 +16,7 @@ DOMAIN_FALSE_ALARM = 0.005
 """Share of in-domain stars that are flagged as out of domain."""
 
 
-def fit_scaling(log_probabilities, targets):
+def fit_scaling(log_probabilities, targets, *, biased=True):
     """Temperature and class biases that make probabilities most likely (vector scaling with one temperature).
 
     Parameters
@@ -25,6 +25,8 @@ def fit_scaling(log_probabilities, targets):
         Logarithms of the ensemble's uncalibrated probabilities.
     targets : ndarray, shape (N, C)
         True class as 0 and 1, or its probabilities.
+    biased : bool
+        Whether each class has its own offset; else the biases are 0.
 
     Returns
     -------
@@ -50,11 +52,11 @@ def fit_scaling(log_probabilities, targets):
     n_classes = log_probabilities.shape[1]
 
     def loss(p):
-        q = calibrate(log_probabilities, temperature=np.exp(p[0]), bias=p[1:] - p[1:].mean())
+        q = calibrate(log_probabilities, temperature=np.exp(p[0]), bias=p[1:] - p[1:].mean() if biased else 0.0)
         return -(targets * np.log(q.clip(1e-12))).sum(1).mean() + 1e-4 * (p**2).sum()
 
     p = minimize(loss, np.zeros(n_classes + 1), method="L-BFGS-B").x
-    return float(np.exp(p[0])), p[1:] - p[1:].mean()
+    return float(np.exp(p[0])), (p[1:] - p[1:].mean()) * biased
 
 
 def fit_radius(residual, sigma, *, level):
