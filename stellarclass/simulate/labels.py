@@ -7,41 +7,93 @@ for the class second.
 """
 
 import json
+from functools import cache
 from importlib import resources
 
 import numpy as np
 
 from ..physics import CLASSES, _bp_rp, _class_index
 
-__all__ = ["LABEL_SYSTEMS", "label_probabilities"]
+__all__ = ["LABEL_SYSTEMS", "color_features", "label_probabilities", "label_scores"]
 
 LABEL_SYSTEMS = {
-    "sdss": "Class of the SDSS spectroscopic pipeline (subclass), in a class mix between its own and an even one",
+    "sdss": "Class of the SDSS spectroscopic pipeline (subclass)",
+    "lamost": "Class of the LAMOST spectroscopic pipeline (subclass)",
     "pecaut_mamajek": "Class of the observed BP-RP on the dwarf sequence of Pecaut & Mamajek (2013)",
 }
 """Label systems that the simulated sky speaks, with their meaning."""
 
-_KNOTS = np.array([-0.2, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0, 1.3, 1.6, 1.8, 2.0, 2.2])
+_KNOTS = np.linspace(-0.4, 2.5, 30)
 
 
-def _features(colors):
-    """Design matrix of the SDSS label map: piecewise linear in g-i, and the metal lines' colors for hot stars."""
-    u_g, g_r, r_i, i_z = np.moveaxis(np.asarray(colors, float), -1, 0)
-    g_i = np.clip(g_r + r_i, -0.8, 3.2)
-    u_g = np.clip(u_g, 0.0, 2.2) - 1.1
-    hot = 1 / (1 + np.exp((g_i - 1.0) / 0.1))
-    i_z = np.clip(i_z, -0.4, 1.2)
-    columns = [g_i, *(np.maximum(g_i - k, 0) for k in _KNOTS)]
-    columns += [hot * u_g, hot * u_g * (g_i - 0.4), hot * u_g**2, hot * (g_r - 0.74 * g_i)]
-    columns += [i_z - 0.15 * g_i, hot * (i_z - 0.05)]
-    return np.stack(columns, axis=-1)
+def color_features(colors):
+    """What a label map sees of a star: steps along g-i, and combinations of colors that pipelines' classes hinge on.
+
+    Parameters
+    ----------
+    colors : ndarray, shape (N, 4)
+        u-g, g-r, r-i, i-z in mag.
+
+    Returns
+    -------
+    ndarray, shape (N, 39)
+    """
+    u_g, g_r, r_i, i_z = np.moveaxis(np.clip(np.asarray(colors, float), -1, 4), -1, 0)
+    g_i = g_r + r_i
+    u_g = np.clip(u_g, 0, 2.6) - 1.1
+    hot = _sigmoid(10 * (1 - g_i))
+    shapes = [
+        g_i,
+        hot,
+        3 * hot * u_g,
+        6 * hot * u_g * (g_i - 0.4),
+        4 * hot * u_g**2,
+        15 * hot * (g_r - 0.74 * g_i),
+        10 * hot * (i_z - 0.05),
+        5 * (i_z - 0.15 * g_i),
+        2 * u_g * _sigmoid(5 * (g_i - 0.8)),
+    ]
+    return np.concatenate([_sigmoid(15 * (g_i[..., None] - _KNOTS)), np.stack(shapes, axis=-1)], axis=-1)
 
 
-def _sdss_probabilities(colors):
-    table = json.loads(resources.files(__package__).joinpath("tables/sdss_label_map.json").read_text())
-    scores = _features(colors) @ np.array(table["coefficients"]) + np.array(table["intercept"])
-    scores = np.exp(scores - scores.max(-1, keepdims=True))
-    return scores / scores.sum(-1, keepdims=True)
+def label_scores(colors, members):
+    """Mean class probabilities of small networks.
+
+    Parameters
+    ----------
+    colors : ndarray, shape (N, 4)
+        u-g, g-r, r-i, i-z in mag.
+    members : sequence of sequence of ndarray
+        Weights and biases of the three layers of each network.
+
+    Returns
+    -------
+    ndarray, shape (N, 5)
+        Rows sum to 1.
+    """
+    features = color_features(colors)
+    total = 0.0
+    for w1, b1, w2, b2, w3, b3 in members:
+        hidden = _silu(features @ np.transpose(w1) + b1)
+        hidden = hidden + _silu(hidden @ np.transpose(w2) + b2)
+        scores = hidden @ np.transpose(w3) + b3
+        p = np.exp(scores - scores.max(-1, keepdims=True))
+        total = total + p / p.sum(-1, keepdims=True)
+    return total / len(members)
+
+
+def _sigmoid(x):
+    return 0.5 * (1 + np.tanh(0.5 * x))
+
+
+def _silu(x):
+    return x * _sigmoid(x)
+
+
+@cache
+def _members(label_system):
+    table = json.loads(resources.files(__package__).joinpath(f"tables/{label_system}_label_map.json").read_text())
+    return [[np.array(w) for w in weights] for weights in table["members"]]
 
 
 def label_probabilities(colors, *, label_system):
@@ -51,7 +103,7 @@ def label_probabilities(colors, *, label_system):
     ----------
     colors : ndarray, shape (N, 4)
         Observed (reddened, noise-free) u-g, g-r, r-i, i-z in mag.
-    label_system : {"sdss", "pecaut_mamajek"}
+    label_system : {"sdss", "lamost", "pecaut_mamajek"}
         Name of the system; see `LABEL_SYSTEMS`.
 
     Returns
@@ -66,8 +118,9 @@ def label_probabilities(colors, *, label_system):
 
     Notes
     -----
-    ``sdss`` is a multinomial logistic regression on spline features, fitted by
-    ``stellarclass.training.label_map.fit_label_map`` to SDSS subclasses; its table names the data.
+    ``sdss`` and ``lamost`` are means of three small networks on the colors, fitted to real labels by
+    ``stellarclass.training.label_map``; their tables name the data and what cross-validation said. So they know a
+    pipeline's scatter and where it piles up, in that survey's own mix of stars.
     ``pecaut_mamajek`` is exact: the edges of `stellarclass.physics.CLASS_EDGES`.
 
     Examples
@@ -79,8 +132,8 @@ def label_probabilities(colors, *, label_system):
     [[0. 0. 1. 0. 0.]]
     """
     colors = np.asarray(colors, float)
-    if label_system == "sdss":
-        return _sdss_probabilities(colors)
+    if label_system in ("sdss", "lamost"):
+        return label_scores(colors, _members(label_system))
     if label_system == "pecaut_mamajek":
         return np.eye(len(CLASSES))[_class_index(_bp_rp(colors[..., 1] + colors[..., 2]))]
     raise ValueError(f"unknown label system {label_system!r}; the simulated sky speaks {', '.join(LABEL_SYSTEMS)}")

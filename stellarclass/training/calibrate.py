@@ -8,12 +8,24 @@ from scipy.optimize import minimize
 
 from ..nets.combination import calibrate, class_sets, conformal_threshold
 from ..nets.ensemble import Ensemble
+from ..stamps.photometric import FEATURES
 
-__all__ = ["DOMAIN_FALSE_ALARM", "calibrate_ensemble", "fit_domain", "fit_radius", "fit_scaling"]
+__all__ = [
+    "DOMAIN_FALSE_ALARM",
+    "PARALLAX_SNR_EDGES",
+    "calibrate_ensemble",
+    "fit_domain",
+    "fit_radius",
+    "fit_radius_groups",
+    "fit_scaling",
+]
 
 _SIGMA_LEVEL = 0.6826895
 DOMAIN_FALSE_ALARM = 0.005
-"""Share of in-domain stars that are flagged as out of domain."""
+"""Share of in-domain stars that each of the two tests (distance, intruder) flags as out of domain."""
+PARALLAX_SNR_EDGES = (3.0, 10.0, 30.0)
+"""Parallax S/N at which radii are calibrated anew; stars without a parallax are a group of their own."""
+_MIN_GROUP = 100
 
 
 def fit_scaling(log_probabilities, targets, *, biased=True):
@@ -65,45 +77,81 @@ def fit_radius(residual, sigma, *, level):
     Parameters
     ----------
     residual : ndarray, shape (N,)
-        True minus predicted, in the ensemble's radius space.
+        True minus predicted log10 of the radius.
     sigma : ndarray, shape (N,)
-        Predicted standard deviation there.
+        Predicted standard deviation of it.
     level : float
         Coverage of the interval.
 
     Returns
     -------
     dict
-        ``scale``, ``lower``, ``upper`` for the card's ``radius_calibration``: 68 % of the stars lie within the scaled
-        sigma, and half of what is left over by ``level`` beyond each end.
+        ``scale``, ``lower``, ``upper`` for the card's ``radius_calibration``: 68 % of the radii lie within the
+        ``radius_err`` that the output table holds, ``ln(10) * radius * scale * sigma`` on either side of ``radius``, and
+        half of what is left over by ``level`` beyond each end of the interval.
 
     Examples
     --------
     >>> import numpy as np
     >>> from stellarclass.training.calibrate import fit_radius
-    >>> residual = np.random.default_rng(1).normal(0, 0.2, 100_000)
-    >>> fitted = fit_radius(residual, np.full(100_000, 0.1), level=0.9)
+    >>> residual = np.random.default_rng(1).normal(0, 0.02, 100_000)
+    >>> fitted = fit_radius(residual, np.full(100_000, 0.01), level=0.9)
     >>> {name: round(value, 1) for name, value in fitted.items()}
     {'scale': 2.0, 'lower': -1.6, 'upper': 1.6}
     """
-    z = residual / sigma
-    scale = float(np.quantile(np.abs(z), _SIGMA_LEVEL))
-    lower, upper = np.quantile(z / scale, [(1 - level) / 2, (1 + level) / 2])
+    # In units of the radius itself, since that is how an error in solar radii is read.
+    scale = float(np.quantile(np.abs(10**residual - 1) / (np.log(10) * sigma), _SIGMA_LEVEL))
+    lower, upper = np.quantile(residual / sigma / scale, [(1 - level) / 2, (1 + level) / 2])
     return {"scale": scale, "lower": float(min(lower, 0)), "upper": float(max(upper, 0))}
 
 
-def fit_domain(features):
-    """Center, precision and limit of the training domain in feature space.
+def fit_radius_groups(residual, sigma, *, bins, classes, shape, level):
+    """`fit_radius` for each bin of parallax S/N and each class.
+
+    Parameters
+    ----------
+    residual, sigma : ndarray, shape (N,)
+        As for `fit_radius`.
+    bins, classes : ndarray of int, shape (N,)
+        Group of each star.
+    shape : tuple of int
+        Number of bins and of classes.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    dict
+        ``scale``, ``lower``, ``upper``, each a table of that shape. A group of fewer than 100 stars takes the figures of
+        its whole bin.
+    """
+    tables = {name: np.empty(shape) for name in ("scale", "lower", "upper")}
+    for k in range(shape[0]):
+        for c in range(shape[1]):
+            chosen = (bins == k) & (classes == c)
+            if chosen.sum() < _MIN_GROUP:
+                chosen = bins == k
+            if chosen.sum() < _MIN_GROUP:
+                chosen = np.ones(len(bins), bool)
+            for name, value in fit_radius(residual[chosen], sigma[chosen], level=level).items():
+                tables[name][k, c] = value
+    return {name: table.round(4).tolist() for name, table in tables.items()}
+
+
+def fit_domain(features, intruder_probability=None):
+    """Center, precision and limits of the training domain.
 
     Parameters
     ----------
     features : ndarray, shape (N, F)
         Of calibration stars, all finite.
+    intruder_probability : ndarray, shape (N,), optional
+        What the networks say of these same stars.
 
     Returns
     -------
     dict
-        For the card's ``domain``; the limit leaves `DOMAIN_FALSE_ALARM` of these stars outside.
+        For the card's ``domain``; each limit leaves `DOMAIN_FALSE_ALARM` of these stars outside.
     """
     features = features.astype(float)
     center = features.mean(0)
@@ -113,34 +161,36 @@ def fit_domain(features):
     precision = np.linalg.inv(covariance)
     offset = features - center
     distance = np.sqrt(np.einsum("nd,de,ne->n", offset, precision, offset))
-    limit = float(np.quantile(distance, 1 - DOMAIN_FALSE_ALARM))
     digits = np.vectorize(lambda v: float(f"{v:.6g}"))
-    return {
+    domain = {
         "input": "features",
         "center": digits(center).tolist(),
         "precision": digits(precision).tolist(),
-        "limit": limit,
+        "limit": float(np.quantile(distance, 1 - DOMAIN_FALSE_ALARM)),
     }
+    if intruder_probability is not None:
+        domain["intruder_limit"] = float(np.quantile(intruder_probability, 1 - DOMAIN_FALSE_ALARM))
+    return domain
 
 
-def calibrate_ensemble(ensemble, data, *, seed):
+def calibrate_ensemble(ensemble, data):
     """A new ensemble of the same networks whose card holds calibrations fitted to ``data``.
 
     Parameters
     ----------
     ensemble : `~stellarclass.nets.ensemble.Ensemble`
-        Radius in log10 space. Calibrations that its card may hold are replaced, not added to.
+        Of compact networks on the recipe ``photometric``. Its system ``pecaut_mamajek``, radius and domain are
+        calibrated; what it holds of these is replaced, not added to.
     data : dict of str to ndarray
         Set of `stellarclass.training.simulated.make_training_set` that no member has seen.
-    seed : int
-        Draws labels from their probabilities for the class sets.
 
     Returns
     -------
     `~stellarclass.nets.ensemble.Ensemble`
     dict
-        Figures measured on ``data`` after calibration, for the card: per label system ``accuracy``, ``log_loss``,
-        ``class_set_coverage``, ``class_set_size``; for the ``radius`` ``mae_dex``, ``robust_sigma_dex``.
+        Figures measured on these very stars, for the card: for ``pecaut_mamajek`` ``accuracy``, ``log_loss``,
+        ``class_set_coverage``, ``class_set_size``; for the ``radius`` ``mae_dex``, ``robust_sigma_dex``; for
+        ``intruders`` the share of them that are ``found``.
 
     Raises
     ------
@@ -149,43 +199,66 @@ def calibrate_ensemble(ensemble, data, *, seed):
     """
     if ensemble.card.radius_space != "log10":
         raise ValueError(f"radius space {ensemble.card.radius_space!r}; only 'log10' can be calibrated here")
-    rng = np.random.default_rng(seed)
     inputs = {k: v for k, v in data.items() if not k.startswith("target_")}
+    star = data["target_intruder"] < 0.5
+    system, level = "pecaut_mamajek", ensemble.card.levels["radius_interval"]
+    plain = {**ensemble.card.label_systems[system], "calibration": {}}
+    # With limits like these the domain score is how likely an intruder each star is, and answers stay as they are.
+    domain = fit_domain(data["features"][star]) | {"limit": 1e30, "intruder_limit": 1.0}
+    raw = _recard(ensemble, {system: plain}, domain=domain).predict(inputs, label_system=system)
+    domain = fit_domain(data["features"][star], raw.domain_score[star])
+
+    targets = data[f"target_{system}"][star].astype(float)
+    labels = targets.argmax(1)
+    log_p = np.log(raw.probabilities[star].clip(1e-12))
+    temperature, bias = fit_scaling(log_p, targets)
+    p = calibrate(log_p, temperature=temperature, bias=bias)
+    threshold = conformal_threshold(p, labels, level=ensemble.card.levels["class_set"])
+    members, rows = class_sets(p, threshold), np.arange(len(p))
+    entry = {
+        **plain,
+        "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
+        "class_mix": targets.mean(0).tolist(),
+    }
+
+    mean, sigma = np.log10(raw.radius[star]), (raw.radius_err / (np.log(10) * raw.radius))[star]
+    residual = data["target_log_radius"][star] - mean
+    groups = {
+        "input": "features",
+        "column": FEATURES.index("parallax_snr"),
+        "present": FEATURES.index("has_parallax"),
+        "edges": [round(float(np.arcsinh(v)), 4) for v in PARALLAX_SNR_EDGES],
+        "label_system": system,
+    }
+    features = data["features"][star]
+    bins = 1 + np.searchsorted(groups["edges"], features[:, groups["column"]], side="right")
+    bins = np.where(features[:, groups["present"]] > 0.5, bins, 0)
+    shape = (len(PARALLAX_SNR_EDGES) + 2, p.shape[1])
+    # Grouped by the class as `Ensemble.predict` finds it there, before calibration.
+    radius = fit_radius_groups(residual, sigma, bins=bins, classes=log_p.argmax(1), shape=shape, level=level)
+    domain["radius_sigma"] = round(float(np.std(data["target_log_radius"][star])), 3)
+    metrics = {
+        system: {
+            "accuracy": float((p.argmax(1) == labels).mean()),
+            "log_loss": float(-np.log(p[rows, labels].clip(1e-12)).mean()),
+            "class_set_coverage": float(members[rows, labels].mean()),
+            "class_set_size": float(members.sum(1).mean()),
+        },
+        "radius": {
+            "mae_dex": float(np.abs(residual).mean()),
+            "robust_sigma_dex": float(1.4826 * np.median(np.abs(residual))),
+        },
+        "intruders": {"found": float((raw.domain_score[~star] > domain["intruder_limit"]).mean())},
+    }
+    return _recard(ensemble, {system: entry}, radius_calibration={**radius, "groups": groups}, domain=domain), metrics
+
+
+def _recard(ensemble, systems, *, radius_calibration=None, domain=None):
+    """The same networks with other calibrations on the card."""
     card = dataclasses.replace(
         ensemble.card,
-        label_systems={k: {**v, "calibration": {}} for k, v in ensemble.card.label_systems.items()},
-        radius_calibration={},
-        domain=None,
+        label_systems={**ensemble.card.label_systems, **systems},
+        radius_calibration=radius_calibration or {},
+        domain=domain,
     )
-    ensemble = Ensemble(ensemble.members, card, device=ensemble.device)
-    metrics, systems = {}, {}
-    for system, entry in card.label_systems.items():
-        targets = data[f"target_{system}"].astype(float)
-        raw = ensemble.predict(inputs, label_system=system)
-        log_p = np.log(raw.probabilities.clip(1e-12))
-        temperature, bias = fit_scaling(log_p, targets)
-        p = calibrate(log_p, temperature=temperature, bias=bias)
-        labels = (rng.random((len(p), 1)) > np.cumsum(targets, 1)).sum(1).clip(0, p.shape[1] - 1)
-        threshold = conformal_threshold(p, labels, level=card.levels["class_set"])
-        systems[system] = {
-            **entry,
-            "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
-        }
-        members = class_sets(p, threshold)
-        metrics[system] = {
-            "accuracy": float((p.argmax(1) == labels).mean()),
-            "log_loss": float(-np.log(p[np.arange(len(p)), labels].clip(1e-12)).mean()),
-            "class_set_coverage": float(members[np.arange(len(p)), labels].mean()),
-            "class_set_size": float(members.sum(1).mean()),
-        }
-    mean, sigma = np.log10(raw.radius), raw.radius_err / (np.log(10) * raw.radius)
-    residual = data["target_log_radius"] - mean
-    radius = fit_radius(residual, sigma, level=card.levels["radius_interval"])
-    metrics["radius"] = {
-        "mae_dex": float(np.abs(residual).mean()),
-        "robust_sigma_dex": float(1.4826 * np.median(np.abs(residual))),
-    }
-    card = dataclasses.replace(
-        card, label_systems=systems, radius_calibration=radius, domain=fit_domain(data["features"])
-    )
-    return Ensemble(ensemble.members, card, device=ensemble.device), metrics
+    return Ensemble(ensemble.members, card, device=ensemble.device)

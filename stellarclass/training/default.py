@@ -1,11 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Make the default ensemble from nothing but the simulated sky.
+"""Make the default ensemble: networks from the simulated sky, label maps from real labels rendered by it.
 
-    python -m stellarclass.training.default --output stellarclass/ensembles/default
+    python -m stellarclass.training.default --output stellarclass/ensembles/default --labels sdss=TABLE lamost=TABLE
 
-draws the stars, trains six members one after the other, calibrates them on stars kept back and writes weights and card.
-Interrupted, the same command goes on where it stopped: ``--work`` holds the sets of stars and the checkpoints. Sets and
-checkpoints of other settings are refused, those of an older simulated sky cannot be told: start in an empty folder.
+draws the stars, trains six members one after the other, calibrates them on stars kept back, teaches them the label
+systems for which there is a table of real labels, and writes weights and card. Interrupted, the same command goes on
+where it stopped: ``--work`` holds the sets of stars and the checkpoints. Sets and checkpoints of other settings are
+refused, those of an older simulated sky cannot be told: start in an empty folder.
+
+A table of labels has the columns u, g, r, i, z and ``label`` (A, F, G, K or M); its stars are rendered several times.
 """
 
 import argparse
@@ -29,7 +32,7 @@ from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
 from .calibrate import calibrate_ensemble
-from .label_head import fit_label_head
+from .labeled import LabelTable, teach
 from .loop import TrainingConfig, evaluate_loss, train_network
 from .simulated import make_training_set
 
@@ -65,6 +68,7 @@ def main(argv=None):
     parser.add_argument("--epochs", type=int, default=14, help="passes over the stars (%(default)s)")
     parser.add_argument("--members", type=int, default=6, help="networks in the ensemble (%(default)s)")
     parser.add_argument("--processes", type=int, default=2, help="worker processes that draw stars (%(default)s)")
+    parser.add_argument("--labels", type=_labels, nargs="+", default=[], metavar="SYSTEM=TABLE", help="real labels")
     parser.add_argument(
         "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where to train (%(default)s)"
     )
@@ -82,15 +86,24 @@ def main(argv=None):
         _say(f"member {k + 1} of {args.members}")
         folder = args.work / f"member-{k}"
         train_network(members[-1], data, validation, config, seed=k, folder=folder, device=args.device, log=_say)
-        fit_label_head(members[-1], data, seed=k, device=args.device)
         parts = evaluate_loss(members[-1], validation, args.device)
         losses.append({name: round(value, 5) for name, value in parts.items()})
     calibration = _data_set(args.work, "calibration", args.calibration, recipe, args.processes)
     ensemble = Ensemble(members, _card(args.members, kwargs, recipe), device=args.device)
-    ensemble, metrics = calibrate_ensemble(ensemble, calibration, seed=3)
+    ensemble, metrics = calibrate_ensemble(ensemble, calibration)
+    tables = dict(args.labels)
+    for name, table in tables.items():
+        if name != "sdss" and "sdss" in tables:
+            table = table.anchored(tables["sdss"])  # a system with hardly an A or M star of its own
+        _say(f"label system {name}: {table}")
+        ensemble, figures = teach(ensemble, table, name=name, description=LABEL_SYSTEMS[name], seed=4)
+        _say(json.dumps(figures, indent=1))
     options = " ".join(f"--{k} {getattr(args, k)}" for k in ("stars", "validation", "calibration", "epochs", "members"))
     training = {
-        "data": "simulated sky of stellarclass.simulate: no real star took part, save in the tables that it cites",
+        "data": (
+            "simulated sky of stellarclass.simulate: no real star took part, save in the tables that it cites; label maps "
+            "of learned systems: real labels and magnitudes, simulated pixels"
+        ),
         "stars": args.stars,
         "config": dataclasses.asdict(config),
         "seeds": _SEED,
@@ -106,9 +119,18 @@ def main(argv=None):
         "validation_losses": losses,
         "simulated_metrics": metrics,
     }
-    ensemble = Ensemble(ensemble.members, dataclasses.replace(ensemble.card, training=training), device="cpu")
+    default = "sdss" if "sdss" in ensemble.label_systems else "pecaut_mamajek"
+    card = dataclasses.replace(ensemble.card, training=training, default_label_system=default)
+    ensemble = Ensemble(ensemble.members, card, device="cpu")
     save_ensemble(ensemble, args.output, half=True)
     _say(f"{args.output}: {metrics}")
+
+
+def _labels(text):
+    name, _, path = text.partition("=")
+    if name not in LABEL_SYSTEMS or name == "pecaut_mamajek" or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not SYSTEM=TABLE with a system of {', '.join(LABEL_SYSTEMS)}")
+    return name, LabelTable.read(path)
 
 
 def _card(members, kwargs, recipe):
@@ -124,8 +146,8 @@ def _card(members, kwargs, recipe):
         architecture_kwargs=kwargs,
         recipe=recipe,
         classes=CLASSES,
-        label_systems={name: {"description": text} for name, text in LABEL_SYSTEMS.items()},
-        default_label_system="sdss",
+        label_systems={"pecaut_mamajek": {"description": LABEL_SYSTEMS["pecaut_mamajek"]}},
+        default_label_system="pecaut_mamajek",
         members=tuple(Member(f"member{k}") for k in range(members)),
         radius_space="log10",
         citation="Deng et al. (2024), Ensemble Learning for Stellar Classification and Radius Estimation",

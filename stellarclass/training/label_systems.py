@@ -14,13 +14,34 @@ from ..nets.combination import calibrate, class_sets, conformal_threshold
 from ..nets.compact import CompactNet
 from ..nets.ensemble import Ensemble
 from ..nets.label_map import LabelMap
+from ..stamps.base import Stamps
 from .calibrate import fit_scaling
 
-__all__ = ["add_label_system"]
+__all__ = ["LabelSystemFit", "add_label_system", "class_figures"]
 
 _EPOCHS, _BATCH, _LEARNING_RATE, _WEIGHT_DECAY = 75, 256, 5e-3, 1e-2
 _FORWARD = 2048
 _MIN_PER_CLASS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSystemFit:
+    """What `add_label_system` returns.
+
+    Attributes
+    ----------
+    ensemble : `~stellarclass.nets.Ensemble`
+        A new one that speaks the system beside all that it spoke before; `stellarclass.nets.save_ensemble` writes it.
+    figures : dict
+        Cross-validated: ``accuracy``, ``balanced_accuracy``, ``within_one_class``, ``log_loss``, ``recall`` (by class),
+        ``class_set_coverage``, ``class_set_size``, and ``stars`` (by class).
+    probabilities : ndarray, shape (N, C)
+        Class probabilities of each stamp by maps that did not see its star.
+    """
+
+    ensemble: Ensemble
+    figures: dict
+    probabilities: np.ndarray
 
 
 def add_label_system(
@@ -46,9 +67,10 @@ def add_label_system(
     ----------
     ensemble : `~stellarclass.nets.Ensemble`
         Of `~stellarclass.nets.compact.CompactNet`, such as the default one.
-    stamps : `~stellarclass.stamps.Stamps`
+    stamps : `~stellarclass.stamps.Stamps` or iterable of them
         N images of labeled stars: fetched (`stellarclass.fetch_stamps`) or rendered from their magnitudes
-        (`stellarclass.simulate.render_stars`), several of one star if you like.
+        (`stellarclass.simulate.render_stars`), several of one star if you like. An iterable of several is gone through
+        once, and only one of them is in memory at a time.
     labels : array-like of str, shape (N,)
         The class of each, among ``ensemble.classes``; every class at least ten times.
     name : str
@@ -70,11 +92,8 @@ def add_label_system(
 
     Returns
     -------
-    `~stellarclass.nets.Ensemble`
-        A new one that speaks ``name`` beside all that it spoke before. `stellarclass.nets.save_ensemble` writes it.
-    dict
-        Cross-validated figures: ``accuracy``, ``balanced_accuracy``, ``within_one_class``, ``log_loss``, ``recall``
-        (by class), ``class_set_coverage``, ``class_set_size``, ``stars`` (by class). They are on the card, too.
+    LabelSystemFit
+        The new ensemble, the cross-validated figures, which are on its card, too, and the probabilities behind them.
 
     Raises
     ------
@@ -89,17 +108,20 @@ def add_label_system(
     With a table of magnitudes and labels, in a few minutes::
 
         from stellarclass import load_ensemble
+        from stellarclass.nets import save_ensemble
         from stellarclass.simulate import render_stars
         from stellarclass.training import add_label_system
 
-        mine, figures = add_label_system(load_ensemble("default"), render_stars(table), table["class"], name="mine")
+        fit = add_label_system(load_ensemble("default"), render_stars(table), table["class"], name="mine")
+        print(fit.figures["accuracy"])
+        save_ensemble(fit.ensemble, "my-ensemble")
     """
     if not all(isinstance(member, CompactNet) for member in ensemble.members):
         raise TypeError(f"ensemble {ensemble.name!r} is not of compact networks, whose physical outputs a map needs")
     if name == "pecaut_mamajek":
         raise InputError("label system 'pecaut_mamajek' follows from BP-RP and cannot be taught; choose another name")
-    targets, stars = _checked(ensemble, stamps, labels, stars)
-    outputs = _physical(ensemble, stamps, astrometry)
+    targets, stars = _checked(ensemble, labels, stars)
+    outputs = _physical(ensemble, [stamps] if isinstance(stamps, Stamps) else stamps, astrometry, len(targets))
     fold = _folds(targets, stars, folds, seed)
     maps = _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress)
 
@@ -118,23 +140,21 @@ def add_label_system(
     level = ensemble.card.levels["class_set"]
     threshold = conformal_threshold(p, targets, level=level)
     share = np.bincount(targets, minlength=classes) / len(targets)
-    figures = _figures(p, targets, threshold, ensemble.classes)
-    figures["stars"] = {
-        c: len(np.unique(stars[targets == k])) for k, c in enumerate(ensemble.classes)
-    }
+    figures = class_figures(p, targets, threshold, ensemble.classes)
+    figures["stars"] = {c: len(np.unique(stars[targets == k])) for k, c in enumerate(ensemble.classes)}
     entry = {
         "description": description,
         "calibration": {"temperature": temperature, "threshold": threshold},
         "class_mix": share.tolist(),
         "fit": {"cross_validated": figures, "folds": folds, "seed": seed, "epochs": epochs},
     }
-    return _with_maps(ensemble, name, [m[-1] for m in maps], entry), figures
+    return LabelSystemFit(_with_maps(ensemble, name, [m[-1] for m in maps], entry), figures, p)
 
 
-def _checked(ensemble, stamps, labels, stars):
+def _checked(ensemble, labels, stars):
     labels = np.asarray(labels).astype(str)
-    if labels.shape != (len(stamps),):
-        raise InputError(f"{len(stamps)} stamps and labels of shape {labels.shape}: one label for each is meant")
+    if labels.ndim != 1:
+        raise InputError(f"labels of shape {labels.shape}: one for each stamp is meant")
     strange = sorted(set(labels) - set(ensemble.classes))
     if strange:
         raise InputError(f"labels {', '.join(strange[:5])} are not among the classes {', '.join(ensemble.classes)}")
@@ -149,19 +169,23 @@ def _checked(ensemble, stamps, labels, stars):
     return targets, stars
 
 
-def _physical(ensemble, stamps, astrometry):
-    """What each member says of the stars, classes aside: list of dicts of tensors on the CPU."""
-    parts = [[] for _ in ensemble.members]
-    for start in range(0, len(stamps), _FORWARD):
-        rows = slice(start, start + _FORWARD)
-        known = Astrometry.empty(len(stamps[rows])) if astrometry is None else astrometry[rows]
-        inputs = ensemble.recipe(stamps[rows], known)
-        batch = {k: torch.from_numpy(np.ascontiguousarray(v)).float().to(ensemble.device) for k, v in inputs.items()}
-        with torch.no_grad():
-            for part, member in zip(parts, ensemble.members, strict=True):
-                answer = member.eval()(batch)
-                part.append({k: answer[k].cpu() for k in LabelMap.inputs})
-    return [{k: torch.cat([p[k] for p in part]) for k in LabelMap.inputs} for part in parts]
+def _physical(ensemble, parts, astrometry, n):
+    """What each member says of the n stars, classes aside: list of dicts of tensors on the CPU."""
+    answers, done = [[] for _ in ensemble.members], 0
+    for stamps in parts:
+        for start in range(0, len(stamps), _FORWARD):
+            chunk = stamps[start : start + _FORWARD]
+            known = Astrometry.empty(len(chunk)) if astrometry is None else astrometry[done : done + len(chunk)]
+            inputs = ensemble.recipe(chunk, known)
+            batch = {k: torch.from_numpy(np.array(v)).float().to(ensemble.device) for k, v in inputs.items()}
+            with torch.no_grad():
+                for answer, member in zip(answers, ensemble.members, strict=True):
+                    outputs = member.eval()(batch)
+                    answer.append({k: outputs[k].cpu() for k in LabelMap.inputs})
+            done += len(chunk)
+    if done != n:
+        raise InputError(f"{done} stamps and {n} labels: one label for each is meant")
+    return [{k: torch.cat([part[k] for part in answer]) for k in LabelMap.inputs} for answer in answers]
 
 
 def _folds(targets, stars, folds, seed):
@@ -227,20 +251,36 @@ def _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress):
     return [maps[i * (folds + 1) : (i + 1) * (folds + 1)] for i in range(len(outputs))]
 
 
-def _figures(p, targets, threshold, classes):
-    answer = p.argmax(1)
-    rows = np.arange(len(p))
-    recall = {c: float((answer == k)[targets == k].mean()) for k, c in enumerate(classes)}
-    sets = class_sets(p, threshold)
-    return {
-        "accuracy": float((answer == targets).mean()),
-        "balanced_accuracy": float(np.mean(list(recall.values()))),
-        "within_one_class": float((np.abs(answer - targets) <= 1).mean()),
-        "log_loss": float(-np.log(p[rows, targets].clip(1e-12)).mean()),
-        "recall": recall,
-        "class_set_coverage": float(sets[rows, targets].mean()),
-        "class_set_size": float(sets.sum(1).mean()),
+def class_figures(probabilities, targets, threshold, classes):
+    """How right class probabilities are.
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (N, C)
+    targets : ndarray of int, shape (N,)
+        True classes.
+    threshold : float
+        Of the class sets.
+    classes : sequence of str, length C
+
+    Returns
+    -------
+    dict
+        As the attribute ``figures`` of `LabelSystemFit`, without ``stars``; recall is NaN for a class without a star.
+    """
+    answer, rows = probabilities.argmax(1), np.arange(len(probabilities))
+    right = answer == targets
+    recall = {c: float(right[targets == k].mean()) if (targets == k).any() else np.nan for k, c in enumerate(classes)}
+    sets = class_sets(probabilities, threshold)
+    figures = {
+        "accuracy": right.mean(),
+        "balanced_accuracy": np.nanmean(list(recall.values())),
+        "within_one_class": (np.abs(answer - targets) <= 1).mean(),
+        "log_loss": -np.log(probabilities[rows, targets].clip(1e-12)).mean(),
+        "class_set_coverage": sets[rows, targets].mean(),
+        "class_set_size": sets.sum(1).mean(),
     }
+    return {name: float(value) for name, value in figures.items()} | {"recall": recall}
 
 
 def _with_maps(ensemble, name, maps, entry):

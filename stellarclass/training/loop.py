@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 __all__ = ["TrainingConfig", "evaluate_loss", "physical_loss", "train_network"]
 
-_LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "sdss": 1.0, "pecaut_mamajek": 0.5}
+_LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "intruder": 0.5, "pecaut_mamajek": 0.5}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class TrainingConfig:
 
 
 def physical_loss(outputs, batch):
-    """Sum of the losses on colors, temperature, radius and every label system.
+    """Sum of the losses on colors, temperature, radius and classes, and on what is no star at all.
 
     Parameters
     ----------
@@ -55,9 +55,13 @@ def physical_loss(outputs, batch):
         Weighted sum of the parts.
     dict of str to float
         The parts, each a mean over the stars: ``color`` and ``bp_rp`` (Gaussian negative log-likelihood without the
-        constant), ``teff`` (smooth L1 of 50 log10 T), ``radius`` (Eq. 2 of Deng et al. 2024, in dex), and the cross
-        entropy of each label system that both sides know.
+        constant), ``teff`` (smooth L1 of 50 log10 T), ``radius`` (Eq. 2 of Deng et al. 2024, in dex), the cross
+        entropy of ``pecaut_mamajek``, all without the intruders; and ``intruder``, the cross entropy of being one.
     """
+    parts = {"intruder": F.binary_cross_entropy_with_logits(outputs["intruder"], batch["target_intruder"])}
+    star = (batch["target_intruder"] < 0.5).nonzero()[:, 0]
+    outputs = {name: value[star] for name, value in outputs.items()}
+    batch = {name: value[star] for name, value in batch.items() if name.startswith("target_")}
     # A color error is the simulated truth's, never below 5 mmag: the floor keeps bright stars from ruling the sum.
     variance = outputs["colors_logvar"].exp() + 2.5e-5
     color = (variance.log() + (outputs["colors_mean"] - batch["target_colors"]) ** 2 / variance).mean() / 2
@@ -69,11 +73,8 @@ def physical_loss(outputs, batch):
     variance = outputs["radius_variance"]
     square = ((outputs["radius_mean"] - batch["target_log_radius"]) ** 2 / variance).clamp_max(60)
     radius = (variance.log() + square).mean() / 2
-    parts = {"color": color, "bp_rp": bp_rp, "teff": teff, "radius": radius}
-    for name in batch:
-        system = name.removeprefix("target_")
-        if f"logits_{system}" in outputs:
-            parts[system] = F.cross_entropy(outputs[f"logits_{system}"], batch[name])
+    classes = F.cross_entropy(outputs["logits_pecaut_mamajek"], batch["target_pecaut_mamajek"])
+    parts |= {"color": color, "bp_rp": bp_rp, "teff": teff, "radius": radius, "pecaut_mamajek": classes}
     total = sum(_LOSS_WEIGHTS[name] * value for name, value in parts.items())
     return total, {k: float(v.detach()) for k, v in parts.items()}
 

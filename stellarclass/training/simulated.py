@@ -8,7 +8,8 @@ from astropy import units as u
 
 from .. import physics
 from ..astrometry import Astrometry
-from ..simulate import LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
+from ..simulate import KINDS, draw_stars, observe_astrometry, render_stars
+from ..simulate.contaminants import INTRUDERS
 from ..simulate.optics import flux_from_pogson
 from ..stamps import recipes
 from ..stamps.photometry import asinh_magnitude
@@ -18,7 +19,10 @@ __all__ = ["make_training_set"]
 _BLOCK = 1000
 
 # How often a modality is withheld, so that the networks know how to answer without it.
-_DROP_PARALLAX, _DROP_PROPER_MOTION, _DROP_BAND, _DROP_TWO_BANDS, _DROP_PSF = 0.12, 0.05, 0.06, 0.02, 0.05
+_DROP_PARALLAX, _DROP_PROPER_MOTION, _DROP_BAND, _DROP_TWO_BANDS, _DROP_PSF = 0.12, 0.05, 0.07, 0.03, 0.15
+
+# Share of what is no star of the classes: enough to learn what they look like, too few to rule anything else.
+_INTRUDERS = 0.08
 
 
 def make_training_set(n, *, seed, recipe, processes=1, progress=None):
@@ -41,7 +45,8 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     -------
     dict of str to ndarray, first axis N
         The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) and ``target_bp_rp``
-        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_<label system>`` (N, 5) probabilities.
+        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_pecaut_mamajek`` (N, 5), and
+        ``target_intruder`` (N,): 1 for what is no star of the classes, whose other targets are NaN.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     Notes
     -----
     Among the stars a known share has no parallax, no proper motion, one or two bands missing or no PSF, so that the
-    networks learn to answer without.
+    networks learn to answer without; 8 % are white dwarfs, hotter stars, quasars and compact galaxies.
     """
     if n < 1 or processes < 1:
         raise ValueError(f"{n} stars by {processes} processes: at least one of each is needed")
@@ -79,7 +84,7 @@ def _make_block(job):
     """The next thousand stars: (seed, recipe) to inputs and targets."""
     seed, recipe = job
     rng = np.random.default_rng(seed)
-    stars = draw_stars(_BLOCK, seed=rng)
+    stars = draw_stars(_BLOCK, seed=rng, intruders=_INTRUDERS)
     gaia = observe_astrometry(stars, seed=rng)
     truth = np.stack([stars[b].to_value(u.mag) for b in "ugriz"], axis=1)
     # Calibration errors of SDSS: 1 % in g r i z, 2 % in u (Padmanabhan et al. 2008, ApJ 674, 1217).
@@ -109,10 +114,18 @@ def _make_block(job):
     block = recipes.from_dict(recipe)(stamps, astrometry)
     block = {k: v.astype(np.float16) if v.ndim > 2 and v.dtype.kind == "f" else v for k, v in block.items()}
     colors = truth[:, :-1] - truth[:, 1:]
-    block["target_colors"] = colors.astype(np.float32)
-    block["target_bp_rp"] = physics._bp_rp(colors[:, 1] + colors[:, 2]).astype(np.float32)
-    block["target_log_teff"] = np.log10(stars["teff"].to_value(u.K)).astype(np.float32)
-    block["target_log_radius"] = np.log10(stars["radius"].to_value(u.solRad)).astype(np.float32)
-    for system in LABEL_SYSTEMS:
-        block[f"target_{system}"] = label_probabilities(colors, label_system=system).astype(np.float32)
+    bp_rp = stars["bp_rp"].to_value(u.mag)
+    targets = {
+        "target_colors": colors,
+        "target_bp_rp": bp_rp,
+        "target_log_teff": np.log10(stars["teff"].to_value(u.K)),
+        "target_log_radius": np.log10(stars["radius"].to_value(u.solRad)),
+        "target_pecaut_mamajek": np.eye(len(physics.CLASSES))[physics._class_index(bp_rp)],
+    }
+    intruder = np.isin(np.array(KINDS)[stars["kind"]], INTRUDERS)
+    for name, value in targets.items():
+        value = value.astype(np.float32)
+        value[intruder] = np.nan
+        block[name] = value
+    block["target_intruder"] = intruder.astype(np.float32)
     return block
