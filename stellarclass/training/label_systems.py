@@ -266,15 +266,15 @@ def class_figures(probabilities, targets, threshold, classes):
     Returns
     -------
     dict
-        As the attribute ``figures`` of `LabelSystemFit`, without ``stars``; recall is NaN for a class without a star.
+        As the attribute ``figures`` of `LabelSystemFit`, without ``stars``; a class without a star has no recall.
     """
     answer, rows = probabilities.argmax(1), np.arange(len(probabilities))
     right = answer == targets
-    recall = {c: float(right[targets == k].mean()) if (targets == k).any() else np.nan for k, c in enumerate(classes)}
+    recall = {c: float(right[targets == k].mean()) for k, c in enumerate(classes) if (targets == k).any()}
     sets = class_sets(probabilities, threshold)
     figures = {
         "accuracy": right.mean(),
-        "balanced_accuracy": np.nanmean(list(recall.values())),
+        "balanced_accuracy": np.mean(list(recall.values())),
         "within_one_class": (np.abs(answer - targets) <= 1).mean(),
         "log_loss": -np.log(probabilities[rows, targets].clip(1e-12)).mean(),
         "class_set_coverage": sets[rows, targets].mean(),
