@@ -79,14 +79,15 @@ def test_half_precision_halves_the_size_and_computes_in_single(ensemble, saved, 
 
 def test_the_compact_network_travels_too(ensemble, tmp_path):
     torch.manual_seed(0)
-    network = CompactNet(features=7, size=8, width=16)
-    network.set_scaling(torch.randn(50, 7) * 1e5)  # beyond half precision
+    kwargs = {"features": 12, "size": 8, "width": 16, "label_systems": ["sdss"]}
+    network = CompactNet(**kwargs)
+    network.set_scaling(torch.randn(50, 12) * 1e5)  # beyond half precision
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
     card = dataclasses.replace(
         ensemble.card,
         architecture="compact",
-        architecture_kwargs={"features": 7, "size": 8, "width": 16},
+        architecture_kwargs=kwargs,
         label_systems={"sdss": {}, "pecaut_mamajek": {}},
         members=(Member("one"),),
         combination={"rule": "mixture"},
@@ -96,7 +97,7 @@ def test_the_compact_network_travels_too(ensemble, tmp_path):
     save_ensemble(compact, tmp_path / "compact", half=True)
     loaded = load_ensemble(tmp_path / "compact", device="cpu")
     inputs = {
-        "features": np.random.default_rng(0).normal(0, 1e5, (5, 7)),
+        "features": np.random.default_rng(0).normal(0, 1e5, (5, 12)),
         "residual": np.zeros((5, 5, 8, 8)),
         "bp_rp_base": np.zeros(5),
         "radius_base": np.zeros(5),
