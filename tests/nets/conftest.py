@@ -33,12 +33,15 @@ class Fixed(torch.nn.Module):
         self.index = index
 
     def forward(self, inputs):
-        return {
+        answer = {
             "logits_sdss": inputs["logits"][:, self.index],
             "logits_other": inputs["logits"][:, self.index].flip(1),
             "radius_mean": inputs["mean"][:, self.index],
             "radius_variance": inputs["variance"][:, self.index],
         }
+        if "intruder" in inputs:
+            answer["intruder"] = inputs["intruder"][:, self.index]
+        return answer
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stellarclass.exceptions import EnsembleError
+from stellarclass.exceptions import EnsembleError, InputError
 from stellarclass.nets.combination import PAPER_WEIGHTS
 from stellarclass.nets.ensemble import Ensemble
 
@@ -109,6 +109,211 @@ def test_domain_score_comes_from_the_card(make_fixed):
     np.testing.assert_allclose(score, [0, 1, 3, np.nan])
     with pytest.raises(EnsembleError, match="'features'"):
         ensemble.predict(answers(2))
+
+
+DOMAIN = {"input": "features", "center": [0.0], "precision": [[1.0]], "limit": 1.0}
+MIX = [0.05, 0.4, 0.25, 0.2, 0.1]
+
+
+def logit(p):
+    p = np.asarray(p, float)
+    return np.log(p / (1 - p))
+
+
+def test_an_intruder_ends_the_domain(make_fixed):
+    """The larger of distance and probability counts, each in units of its limit; members are averaged as for classes."""
+    domain = DOMAIN | {"intruder_limit": 0.25}
+    ensemble = make_fixed(2, domain=domain, combination={"rule": "mixture", "weights": {"m0": 3, "m1": 1}})
+    inputs = answers(2, n=5) | {
+        "features": np.array([[0.5], [0.5], [3.0], [3.0], [np.nan]]),
+        "intruder": logit([[0.01, 0.01], [0.6, 0.2], [0.01, 0.01], [0.96, 0.96], [0.5, 0.5]]).astype(np.float32),
+    }
+    score = ensemble.predict(inputs).domain_score
+    np.testing.assert_allclose(score, [0.5, 2.0, 3.0, 3.84, 2.0], rtol=1e-5)
+    with pytest.raises(EnsembleError, match="gives nothing for intruder"):
+        ensemble.predict({k: v for k, v in inputs.items() if k != "intruder"})
+
+
+def test_an_intruder_that_is_not_a_number_is_no_answer(make_fixed):
+    ensemble = make_fixed(1, domain=DOMAIN | {"intruder_limit": 0.25})
+    inputs = answers(1) | {"features": np.zeros((4, 1)), "intruder": np.array([[-9], [np.nan], [1e30], [-1e30]])}
+    prediction = ensemble.predict(inputs)
+    assert np.array_equal(np.isnan(prediction.radius), [False, True, False, False])
+    assert prediction.class_sets[1].all()
+    np.testing.assert_allclose(prediction.domain_score[2:], [4.0, 0.0], atol=1e-3)
+
+
+SCORES = st.floats(0, 50)
+PROBABILITIES = st.floats(1e-6, 1 - 1e-6)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 99),
+    distance=SCORES,
+    probability=PROBABILITIES,
+    mix=st.none() | st.just(MIX),
+    space=st.sampled_from(["linear", "log10"]),
+)
+def test_outside_the_domain_an_answer_is_less_certain_never_more(make_fixed, seed, distance, probability, mix, space):
+    """Inside it is untouched; outside its interval is wider and its classes are nearer to the mix."""
+    systems = {"sdss": {"class_mix": mix} if mix else {}}
+    inputs = answers(2, seed=seed) | {"intruder": np.full((4, 2), logit(probability), np.float32)}
+    inputs |= {"features": np.full((4, 1), distance, np.float32)}
+    domain = DOMAIN | {"intruder_limit": 0.25, "radius_sigma": 0.3}
+    plain = make_fixed(2, label_systems=systems, radius_space=space).predict(inputs)
+    found = make_fixed(2, label_systems=systems, radius_space=space, domain=domain).predict(inputs)
+    if (found.domain_score <= 1).all():
+        np.testing.assert_array_equal(found.probabilities, plain.probabilities)
+        np.testing.assert_array_equal(found.radius_upper, plain.radius_upper)
+    np.testing.assert_array_equal(found.radius, plain.radius)
+    assert (found.radius_err >= plain.radius_err).all()
+    assert (found.radius_lower <= plain.radius_lower).all() and (found.radius_upper >= plain.radius_upper).all()
+    share = np.array(mix) if mix else np.full(5, 0.2)
+    far, near = np.abs(plain.probabilities - share), np.abs(found.probabilities - share)
+    assert (near <= far * (1 + 1e-9) + 1e-12).all()
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, rtol=1e-12)
+    if not mix:  # ignorance is then all classes alike, and no set becomes smaller
+        assert (found.class_sets >= plain.class_sets).all()
+        assert (found.probabilities.max(1) <= plain.probabilities.max(1) + 1e-12).all()
+
+
+@pytest.mark.parametrize("what", ["features", "intruder"])
+def test_the_farther_outside_the_less_is_claimed(make_fixed, what):
+    """Up to ignorance itself: the mix of the classes, and the card's width for the radius."""
+    domain = DOMAIN | {"intruder_limit": 0.2, "radius_sigma": 0.4}
+    ensemble = make_fixed(1, label_systems={"sdss": {"class_mix": MIX}}, domain=domain, radius_space="log10")
+    steps = 12
+    inputs = {name: np.repeat(value[:1], steps, axis=0) for name, value in answers(1).items()}
+    inputs |= {"features": np.zeros((steps, 1)), "intruder": np.full((steps, 1), -20.0)}
+    if what == "features":
+        inputs["features"][:, 0] = np.geomspace(0.9, 1e6, steps)
+    else:
+        inputs["intruder"][:, 0] = np.linspace(-2, 20, steps)
+    prediction = ensemble.predict(inputs)
+    distance = np.abs(prediction.probabilities - MIX).sum(1)
+    assert (np.diff(distance) < 0).all() and distance[0] > 0.1
+    np.testing.assert_allclose(prediction.probabilities[-1], MIX, atol=1e-5)
+    assert (np.diff(prediction.radius_err) > 0).all()
+    sigma = prediction.radius_err / (np.log(10) * prediction.radius)
+    assert sigma[-1] == pytest.approx(np.hypot(0.4, np.sqrt(inputs["variance"][0, 0])), rel=1e-4)
+    assert (np.diff(prediction.domain_score) > 0).all()
+
+
+def test_the_mix_that_the_card_names_changes_nothing(make_fixed):
+    ensemble, inputs = make_fixed(label_systems={"sdss": {"class_mix": MIX}}), answers(2, n=50)
+    plain = ensemble.predict(inputs)
+    percent = {c: 100 * share for c, share in zip("AFGKM", MIX, strict=True)}
+    assert_same(plain, ensemble.predict(inputs, class_prior=percent), atol=1e-12)
+    assert ensemble.predict(inputs, class_prior=percent).class_sets.tolist() == plain.class_sets.tolist()
+
+
+def test_even_takes_the_mix_out(make_fixed):
+    """What is left is the ratio of each class's probability to its share."""
+    ensemble, inputs = make_fixed(label_systems={"sdss": {"class_mix": MIX}}), answers(2, n=50)
+    plain, even = ensemble.predict(inputs), ensemble.predict(inputs, class_prior="even")
+    ratio = plain.probabilities / MIX
+    np.testing.assert_allclose(even.probabilities, ratio / ratio.sum(1, keepdims=True), rtol=1e-9)
+    np.testing.assert_array_equal(even.radius, plain.radius)
+    alike = ensemble.predict(inputs, class_prior=dict.fromkeys("AFGKM", 3))
+    np.testing.assert_allclose(alike.probabilities, even.probabilities, rtol=1e-12)
+
+
+def test_a_class_prior_puts_shares_right_that_calibration_had_wrong(make_fixed):
+    """Two classes that pixels tell apart badly: calibrated on nine to one, asked about stars that are one to nine."""
+    rng = np.random.default_rng(3)
+    shares = {"trained": np.array([0.9, 0.1]), "asked": np.array([0.1, 0.9])}
+    truth = rng.choice(2, 40_000, p=shares["asked"])
+    x = rng.normal(2 * truth - 1, 1.5)
+    likelihood = np.exp(-0.5 * ((x[:, None] - [-1, 1]) / 1.5) ** 2)
+    logits = np.log(likelihood * shares["trained"])[:, None].astype(np.float32)
+    inputs = {"logits": logits, "mean": np.ones((len(x), 1)), "variance": np.ones((len(x), 1))}
+    ensemble = make_fixed(1, "AF", label_systems={"sdss": {"class_mix": shares["trained"].tolist()}})
+    p = ensemble.predict(inputs, class_prior={"A": 0.1, "F": 0.9}).probabilities[:, 1]
+    for low, high in ((0.2, 0.5), (0.5, 0.8), (0.8, 0.97)):
+        chosen = (p > low) & (p < high)
+        assert truth[chosen].mean() == pytest.approx(p[chosen].mean(), abs=4 * np.sqrt(0.25 / chosen.sum()))
+    plain = ensemble.predict(inputs).probabilities[:, 1]
+    assert truth[plain < 0.5].mean() > 0.7  # without it most of what is called an A is none
+
+
+def test_outside_the_domain_ignorance_is_what_the_user_expects(make_fixed):
+    domain = DOMAIN | {"radius_sigma": 0.3}
+    ensemble = make_fixed(1, label_systems={"sdss": {"class_mix": MIX}}, domain=domain)
+    inputs = answers(1) | {"features": np.full((4, 1), 1e7)}
+    prior = {"A": 1, "F": 1, "G": 6, "K": 1, "M": 1}
+    p = ensemble.predict(inputs, class_prior=prior).probabilities
+    np.testing.assert_allclose(p, [[0.1, 0.1, 0.6, 0.1, 0.1]] * 4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prior", "message"),
+    [
+        ("flat", "flat"),
+        ({"A": 1, "F": 1, "G": 1, "K": 1}, "M"),
+        ({"A": 1, "F": 1, "G": 1, "K": 1, "M": 1, "Q": 1}, "Q"),
+        ({"A": 1, "F": 1, "G": 0, "K": 1, "M": 1}, "G"),
+        ({"A": 1, "F": -1, "G": 1, "K": 1, "M": 1}, "F"),
+        ({"A": np.nan, "F": 1, "G": 1, "K": 1, "M": 1}, "A"),
+        ({"A": 1, "F": 1, "G": 1, "K": np.inf, "M": 1}, "K"),
+        ({"A": 1, "F": 1, "G": 1, "K": 1, "M": "0.5"}, "M"),
+        ({"A": 1, "F": 1, "G": 1, "K": 1, "M": True}, "M"),
+    ],
+)
+def test_bad_priors_are_refused_by_name(make_fixed, prior, message):
+    ensemble = make_fixed(label_systems={"sdss": {"class_mix": MIX}})
+    with pytest.raises(InputError, match=rf"class_prior.*\b{message}"):
+        ensemble.predict(answers(2), class_prior=prior)
+
+
+def test_without_a_mix_on_the_card_there_is_no_prior(make_fixed):
+    ensemble = make_fixed(label_systems={"sdss": {}, "other": {"class_mix": MIX}})
+    with pytest.raises(EnsembleError, match="leave class_prior out"):
+        ensemble.predict(answers(2), class_prior="even")
+    ensemble.predict(answers(2), class_prior="even", label_system="other")
+
+
+def _grouped(**change):
+    """Radii calibrated in three bins of S/N (none, below 2, above) times two classes."""
+    return {
+        "label_systems": {"sdss": {}, "other": {"calibration": {"bias": [0, 50]}}},
+        "radius_calibration": {
+            "scale": [[1, 2], [3, 4], [5, 6]],
+            "lower": [[-1, -1], [-1, -1], [-1, -2]],
+            "upper": [[1, 1], [1, 1.5], [1, 1]],
+            "groups": {"input": "features", "column": 2, "present": 1, "edges": [2.0], "label_system": "other"} | change,
+        },
+    }
+
+
+@pytest.mark.parametrize("system", ["sdss", "other"])
+def test_a_radius_is_calibrated_by_its_group(make_fixed, system):
+    """By the class as the networks say it, not as its calibration turns it, in whatever system is asked for."""
+    logits = np.array([[[2.0, 0.0]], [[0.0, 2.0]]] * 3, np.float32)  # system "other" has them the other way round
+    features = np.array([[0, 0, 9], [0, 0, 9], [0, 1, 1.5], [0, 1, 1.5], [0, 1, 2.0], [0, 1, 7]], np.float32)
+    inputs = {"logits": logits, "mean": np.full((6, 1), 10.0), "variance": np.full((6, 1), 0.01), "features": features}
+    prediction = make_fixed(1, "AF", **_grouped()).predict(inputs, label_system=system)
+    scale = np.array([2, 1, 4, 3, 6, 5])
+    np.testing.assert_allclose(prediction.radius_err, 0.1 * scale, rtol=1e-6)
+    np.testing.assert_allclose(10 - prediction.radius_lower, 0.1 * scale * [1, 1, 1, 1, 2, 1], rtol=1e-6)
+    np.testing.assert_allclose(prediction.radius_upper - 10, 0.1 * scale * [1, 1, 1.5, 1, 1, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("change", [{"input": "absent"}, {"column": 3}, {"present": 3}, {"input": "wide"}])
+def test_groups_by_what_is_not_there_are_refused(make_fixed, change):
+    inputs = answers(1, classes=2) | {"features": np.zeros((4, 3)), "wide": np.zeros(4)}
+    with pytest.raises(EnsembleError, match="the radii of 'fixed' are calibrated by an input"):
+        make_fixed(1, "AF", **_grouped(**change)).predict(inputs)
+
+
+def test_a_star_without_an_answer_belongs_to_no_group(make_fixed):
+    inputs = answers(1, classes=2) | {"features": np.ones((4, 3))}
+    whole = make_fixed(1, "AF", **_grouped()).predict(inputs)
+    inputs["logits"][1] = np.nan
+    prediction = make_fixed(1, "AF", **_grouped()).predict(inputs)
+    assert np.isnan(prediction.radius_err[1])
+    others = [0, 2, 3]
+    np.testing.assert_array_equal(prediction.radius_err[others], whole.radius_err[others])
 
 
 @settings(
