@@ -296,7 +296,7 @@ def _distance(r_apparent, r_absolute, column, extinction_r, latitude):
     a_v = column
     for _ in range(3):
         distance = 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2)
-        a_v = column * share_in_front(distance * np.sin(latitude))
+        a_v = column * share_in_front(distance, latitude)
     return 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2), a_v
 
 
@@ -318,7 +318,7 @@ def _draw_intruders(rng, r_apparent, longitude, latitude, column):
     found = draw_intruders(rng, r_apparent - extinction[2] * column)
     star = np.isfinite(found["distance"])
     distance = np.where(star, found["distance"], 1.0)
-    a_v = np.where(star, column * share_in_front(distance * np.sin(latitude)), column)
+    a_v = np.where(star, column * share_in_front(distance, latitude), column)
     distance = distance * 10 ** (0.2 * extinction[2] * (column - a_v))
     disk = np.zeros(len(distance), int)
     motion = galaxy.velocity(rng, disk, *galaxy.place(distance, longitude, latitude))
