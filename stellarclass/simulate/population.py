@@ -38,14 +38,14 @@ _STRAGGLER = KINDS.index("blue_straggler")
 
 # Stars at the foot of the giant branch (M_r = 3) per dwarf of the same color and population in a volume: set so that
 # giants and subgiants are as frequent among bright stars as in Gaia's parallaxes of Pan-STARRS1's and LAMOST's stars
-# (a quarter at g-i = 0.7 to 1 and r = 14.5, |b| > 43 deg). Upward the branch thins by _GIANT_SLOPE dex per magnitude, as
-# in the luminosity functions of globular clusters.
+# (a quarter at g-i = 0.7 to 1 and r = 14.5, |b| > 43 deg). Upward the branch thins by _GIANT_SLOPE dex per magnitude,
+# as in the luminosity functions of globular clusters.
 _GIANT_PER_DWARF, _GIANT_SLOPE = (0.04, 0.04, 0.04), 0.3
 _GIANT_G_I = (0.55, 2.2)
 # Subgiants per dwarf of the same color, set likewise: they cross the gap in a tenth of the time that dwarfs stay.
 _SUBGIANT_PER_DWARF = (0.06, 0.10, 0.10)
-# Red-clump stars at the clump's own color per dwarf there: 1.4e-4 per cubic parsec (Hipparcos, within 100 pc) over 0.004
-# dwarfs per cubic parsec and magnitude is 0.06; a little more, as LAMOST's giants have it.
+# Red-clump stars at the clump's own color per dwarf there: 1.4e-4 per cubic parsec (Hipparcos, within 100 pc) over
+# 0.004 dwarfs per cubic parsec and magnitude is 0.06; a little more, as LAMOST's giants have it.
 _CLUMP_PER_DWARF = 0.08
 # Horizontal-branch stars per straggler of the halo: Deason et al. (2011, MNRAS 416, 2903) find 1.5 stragglers each.
 _HORIZONTAL_PER_STRAGGLER = 0.67
