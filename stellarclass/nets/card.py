@@ -64,7 +64,9 @@ class Card:
     classes : tuple of str
         The classes it knows, in the order of its outputs.
     label_systems : dict
-        For each system that it speaks, ``{"description": str, "calibration": {...}}``. The calibration may hold
+        For each system that it speaks, ``{"description": str, "calibration": {...}, "class_mix": [...]}``. The mix is
+        the share of each class among the stars of the calibration, without which no other can be asked for
+        (`stellarclass.nets.combination.apply_class_prior`). The calibration may hold
         ``temperature`` (1), ``bias`` (0 for each class) and ``threshold`` (the level of class sets), see
         `stellarclass.nets.combination.calibrate` and `~stellarclass.nets.combination.class_sets`.
     default_label_system : str
@@ -148,8 +150,10 @@ class Card:
         _names(tuple(systems), _SYSTEM, "label_systems", 32)
         for system, entry in systems.items():
             where = f"label_systems.{system}"
-            _only(_mapping(entry, where), {"description", "calibration"}, where)
+            _only(_mapping(entry, where), {"description", "calibration", "class_mix"}, where)
             _check(isinstance(entry.get("description", ""), str), where, "has a description that is not text")
+            if entry.get("class_mix") is not None:
+                self._check_mix(entry["class_mix"], f"{where}.class_mix")
             where += ".calibration"
             values = _only(_mapping(entry.get("calibration", {}), where), {"temperature", "bias", "threshold"}, where)
             _number(values.get("temperature", 1.0), f"{where}.temperature", 1e-3, 1e3)
@@ -167,6 +171,15 @@ class Card:
             "default_label_system",
             f"{self.default_label_system!r} is not among {', '.join(systems)}",
         )
+
+    def _check_mix(self, mix, where):
+        _check(
+            len(_sequence(mix, where, 100)) == len(self.classes),
+            where,
+            f"has {len(mix)} numbers for {len(self.classes)} classes",
+        )
+        for share in mix:
+            _number(share, where, 1e-9, 1e12)
 
     def _check_combination(self):
         values = _only(_mapping(self.combination, "combination"), {"rule", "weights"}, "combination")

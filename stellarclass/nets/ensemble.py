@@ -11,6 +11,7 @@ import torch
 from ..exceptions import EnsembleError
 from ..stamps import recipes
 from . import combination as _combine
+from .classprior import mix_and_prior
 from .prediction import Prediction
 
 __all__ = ["Ensemble"]
@@ -85,7 +86,7 @@ class Ensemble:
         except ValueError as err:
             raise EnsembleError(f"model card of {self.name!r}: {err}") from err
 
-    def predict(self, inputs, *, label_system=None, batch_size=None):
+    def predict(self, inputs, *, label_system=None, batch_size=None, class_prior=None):
         """Classes and radii of N stars.
 
         A star's answer depends neither on the batch size nor on the order or company of the stars, up to rounding in
@@ -100,6 +101,9 @@ class Ensemble:
             Whose classes to speak; by default the card's.
         batch_size : int, optional
             Stars that go through the networks at a time, 256 by default: memory, not the answer, depends on it.
+        class_prior : dict of str to float, or "even", optional
+            Mix of classes that the probabilities are to be for, see
+            `stellarclass.nets.classprior.class_shares`; by default that of the calibration.
 
         Returns
         -------
@@ -111,11 +115,15 @@ class Ensemble:
         Raises
         ------
         stellarclass.exceptions.EnsembleError
-            If the label system is unknown or a network does not answer as the card says.
+            If the label system is unknown, a network does not answer as the card says, or there is a prior and the
+            card does not say which mix of classes the calibration was made on.
+        stellarclass.exceptions.InputError
+            If the prior is not a positive number for each class.
         ValueError
             If the inputs do not have the same length or the batch size is not positive.
         """
         system = self._system(label_system)
+        prior = None if class_prior is None else mix_and_prior(class_prior, self.card, system)
         inputs, n = _checked(inputs)
         batch_size = _BATCH if batch_size is None else batch_size
         if batch_size < 1:
@@ -130,7 +138,7 @@ class Ensemble:
 
         good = np.isfinite(logits).all(axis=(0, 2)) & np.isfinite(means).all(axis=0) & (variances > 0).all(axis=0)
         good &= np.isfinite(variances).all(axis=0)
-        probabilities, sets = self._classes(logits[:, good], system)
+        probabilities, sets = self._classes(logits[:, good], system, prior)
         radii = self._radii(means[:, good], variances[:, good])
         return Prediction(
             classes=self.classes,
@@ -177,13 +185,15 @@ class Ensemble:
         given /= given.sum()
         return given, equal if rule == "mescr" else given
 
-    def _classes(self, logits, system):
+    def _classes(self, logits, system, prior):
         calibration = self.card.label_systems[system].get("calibration", {})
         probabilities = _combine.calibrate(
             _combine.mean_log_probabilities(logits, self._weights()[0]),
             temperature=calibration.get("temperature", 1.0),
             bias=calibration.get("bias", 0.0),
         )
+        if prior is not None:
+            probabilities = _combine.apply_class_prior(probabilities, mix=prior[0], prior=prior[1])
         threshold = calibration.get("threshold", self.card.levels["class_set"])
         return probabilities, _combine.class_sets(probabilities, threshold)
 

@@ -18,6 +18,7 @@ def test_a_card_survives_json(values, tmp_path):
         "domain": {"input": "features", "center": [0.0], "precision": [[1.0]], "limit": 3.0},
         "training": {"seed": 3, "metrics": {"accuracy": 0.9}, "data": ["a", None]},
         "combination": {"rule": "mixture", "weights": {m["name"]: 1.0 for m in values["members"]}},
+        "label_systems": {"sdss": {"class_mix": [1, 2.5, 3, 4, 5]}, "other": {}},
     }
     card = Card.from_dict(values)
     card.write(tmp_path / "card.json")
@@ -54,6 +55,12 @@ SYSTEM = "label_systems.sdss.calibration"
         ({"label_systems": {"sdss": {"calibration": {"bias": [0, 0, 0, 0, 1e9]}}}}, f"{SYSTEM}.bias"),
         ({"label_systems": {"sdss": {"calibration": {"threshold": 1.5}}}}, f"{SYSTEM}.threshold"),
         ({"label_systems": {"sdss": {"calibration": {"prior": 1}}}}, "unknown prior"),
+        (
+            {"label_systems": {"sdss": {"class_mix": [0.5, 0.5]}}},
+            r"label_systems\.sdss\.class_mix: has 2 numbers for 5",
+        ),
+        ({"label_systems": {"sdss": {"class_mix": [1, 1, 1, 1, 0]}}}, r"class_mix: 0 is not a number from"),
+        ({"label_systems": {"sdss": {"class_mix": {"A": 1}}}}, r"class_mix: is not a list"),
         ({"default_label_system": "lamost"}, "'lamost' is not among sdss"),
         ({"members": []}, "members"),
         ({"members": [{"name": "Base"}] * 65}, "1 to 64"),
