@@ -87,10 +87,12 @@ class Methods:
     def _prior(self, ensemble):
         """The class mix, for an ensemble that knows the one that it was calibrated on."""
         knows = all(entry.get("class_mix") is not None for entry in ensemble.card.label_systems.values())
-        if self.class_prior is not None and not knows:
-            print(f"{ensemble.name} does not know the class mix of its calibration: it is not told that of the sample")
-            return None
-        return self.class_prior
+        return self.class_prior if knows else None
+
+    @property
+    def told(self):
+        """Whether the ensemble is told the class mix, in words."""
+        return "is told the class mix" if self._prior(self.ensemble) else "is not told the class mix"
 
     def tag(self, name):
         """What tells one version of a method from another, in a file name."""
