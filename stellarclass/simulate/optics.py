@@ -13,8 +13,8 @@ from .conditions import draw_conditions
 from .crowds import STAR_DENSITY, draw_densities, draw_neighbors
 from .defects import BAD_COLUMNS, COSMIC_RAYS, FULL_WELL, add_cosmic_rays, interpolate_columns, saturate
 from .galaxies import galaxy_images, widen
-from .measured import SKY_SPREAD, measured_psf, measured_sigma
-from .pointspread import local_psf, star_images
+from .measured import SKY_SPREAD, measured_psf, measured_sigma, measured_width
+from .pointspread import flux_scale, local_psf, star_images
 
 __all__ = ["add_noise", "flux_from_magnitude", "flux_from_pogson", "render_stars"]
 
@@ -121,8 +121,8 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     -------
     `~stellarclass.stamps.Stamps`
         N stamps with sub-pixel offsets, noise, neighbors, whole counts and defects. Each star stands somewhere on its
-        frame and has the PSF of that place, while the PSF of the stamps is the frame's mean as one would measure it;
-        likewise their ``sky_sigma``. Their epoch is 2005.
+        frame and has the PSF of that place; the PSF of the stamps is what one would measure, circular and a per cent
+        off in width; likewise their ``sky_sigma``. Their epoch is 2005.
 
     Raises
     ------
@@ -161,11 +161,13 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     for k in range(0, n, _CHUNK):
         chunk = slice(k, k + _CHUNK)
         extended = {name: v[chunk] for name, v in morphology.items()}
-        crowding = _render(rng, stamps[chunk], values[chunk], extended, conditions[chunk], density[chunk])
+        crowding, width = _render(rng, stamps[chunk], values[chunk], extended, conditions[chunk], density[chunk])
         present = np.isfinite(values[chunk])
         # Unresolved stars make a whole frame look noisier than its blank sky is.
         stamps.sky_sigma[chunk] = np.where(present, sigma[chunk] * np.exp(0.015 * crowding), np.nan)
-        stamps.psf[chunk] = np.where(present[..., None], psf[chunk], np.nan)
+        local = psf[chunk].copy()
+        local[..., [0, 1, 5]] *= width[..., None]
+        stamps.psf[chunk] = np.where(present[..., None], local, np.nan)
         _mask_saturated(stamps[chunk], conditions[chunk])
     return stamps
 
@@ -220,7 +222,8 @@ def _plain(column, name, unit):
 def _render(rng, stamps, magnitudes, morphology, conditions, density):
     """Fill stamps with sources of these magnitudes (n, 5) and neighbors at this density (n,) per square arcmin.
 
-    How much their frames suffer from unresolved stars is returned, (n, 1).
+    Returned are how much their frames suffer from unresolved stars, (n, 1), and the measured width of the PSF at each
+    star's place relative to the mean of its frame, (n, 5).
     """
     n = len(magnitudes)
     present = np.isfinite(magnitudes)
@@ -230,7 +233,7 @@ def _render(rng, stamps, magnitudes, morphology, conditions, density):
     true = offsets + rng.normal(0, 0.08, (n, 5, 2))
     place = rng.uniform(-1, 1, (2, n, 1)) + np.zeros((1, 1, 5))
     psf, shape = local_psf(conditions.psf, conditions.shape, conditions.variation, *place)
-    throughput = 10 ** (-0.4 * conditions.zero_point)
+    throughput = flux_scale(conditions.psf, conditions.shape) * 10 ** (-0.4 * conditions.zero_point)
     images = np.empty((n, 5, STAMP_SIZE, STAMP_SIZE), np.float32)
     axis = np.arange(STAMP_SIZE) - (STAMP_SIZE - 1) / 2
     for k in range(5):
@@ -267,7 +270,7 @@ def _render(rng, stamps, magnitudes, morphology, conditions, density):
     stamps.offsets[:] = offsets
     stamps.flux_per_electron[:] = np.where(present, conditions.per_count / conditions.gain, np.nan)
     stamps.epoch[:] = 2005.0
-    return crowding
+    return crowding, measured_width(rng, conditions.variation, *place)
 
 
 def _replace_galaxies(images, flux, morphology, psf, shape, axis, true):

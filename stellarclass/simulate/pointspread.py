@@ -3,13 +3,15 @@
 
 import numpy as np
 
-from ..stamps.psf import profile
+from ..stamps.psf import encircled, profile
+from ..stamps.psf_trend import width_terms
 
-__all__ = ["local_psf", "star_images", "true_profile"]
+__all__ = ["flux_scale", "local_psf", "star_images", "true_profile"]
 
 # Sigmas beyond which the core and the fainter Gaussian are less than a count in any star that is not saturated.
 _REACH, _WIDE_REACH = 4.8, 4.2
 _BLOCK_PIXELS = 60_000
+_APERTURE = 5.0
 
 
 # What `measure_psf` makes of a PSF is not the PSF: its profile has no room for a core of two widths, and the ring that
@@ -60,6 +62,23 @@ def true_profile(psf, shape):
     return psf
 
 
+def flux_scale(psf, shape):
+    """Total flux of the PSF's true profile for a unit of catalog flux.
+
+    Parameters
+    ----------
+    psf, shape : ndarray, shape (..., 6), (..., 7)
+        As in `true_profile`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Such that what lies within 5 pixels agrees with the measured profile: catalogs tie PSF fluxes to apertures, and
+        wings that no frame measures are in neither.
+    """
+    return encircled(psf, _APERTURE) / encircled(true_profile(psf, shape), _APERTURE)
+
+
 def local_psf(psf, shape, variation, x, y):
     """PSF at places on the frame.
 
@@ -80,8 +99,7 @@ def local_psf(psf, shape, variation, x, y):
         At these places; the profile is the true one (`true_profile`).
     """
     psf = true_profile(psf, shape)
-    terms = np.stack([x, y, x**2 - 1 / 3, x * y, y**2 - 1 / 3], axis=-1)
-    width = np.exp((variation[..., :5] * terms).sum(-1))
+    width = np.exp((variation[..., :5] * width_terms(x, y)).sum(-1))
     psf, shape = (
         np.array(np.broadcast_to(psf, (*width.shape, 6))),
         np.array(np.broadcast_to(shape, (*width.shape, 7))),
