@@ -76,17 +76,29 @@ class Methods:
     def make(self, name):
         """The method of this name."""
         if name == MLP:
-            return EnsembleMethod(self.mlp(), class_prior=self.class_prior)
+            return EnsembleMethod(self.mlp(), class_prior=self._prior(self.mlp()))
         if name == FOREST:
             return ColorForest.train(self._training()[0], seed=0, class_prior=self.class_prior, processes=2)
         if name == STEFAN_BOLTZMANN:
             return StefanBoltzmann()
         inputs = next(i for i in INPUTS if name == self.title(i))
-        return EnsembleMethod(self.ensemble, inputs=inputs, class_prior=self.class_prior)
+        return EnsembleMethod(self.ensemble, inputs=inputs, class_prior=self._prior(self.ensemble))
+
+    def _prior(self, ensemble):
+        """The class mix, for an ensemble that knows the one that it was calibrated on."""
+        knows = all(entry.get("class_mix") is not None for entry in ensemble.card.label_systems.values())
+        return self.class_prior if knows else None
+
+    @property
+    def told(self):
+        """Whether the ensemble is told the class mix, in words."""
+        return "is told the class mix" if self._prior(self.ensemble) else "is not told the class mix"
 
     def tag(self, name):
         """What tells one version of a method from another, in a file name."""
         source = "own" if self.args.training is None else self.args.training.name
         if name.startswith("network"):
-            return self.ensemble.sha256[:12]
-        return self.mlp().sha256[:12] if name == MLP else source
+            source = self.ensemble.sha256[:12]
+        elif name == MLP:
+            source = self.mlp().sha256[:12]
+        return source if self.class_prior is None else f"{source}-prior"

@@ -197,7 +197,7 @@ def main():
     print(
         f"stellarclass {stellarclass.__version__}, {datetime.now(UTC):%Y-%m-%d}, ensemble {methods.ensemble.name} "
         f"{methods.ensemble.sha256[:12]}; SIMULATED stars: {args.seeds} x {args.stars}, ± is the spread of the seeds;\n"
-        f"every method is told the class mix; stars that the baselines were trained on: {where_trained(args)}\n"
+        f"the ensemble {methods.told} of the sample; stars that the baselines were trained on: {where_trained(args)}\n"
     )
     print_methods(scores, methods.names)
     print_inputs(truth, together)

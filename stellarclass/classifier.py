@@ -13,7 +13,7 @@ from ._config import conf
 from .astrometry import Astrometry, propagate
 from .combine import combine
 from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWarning
-from .nets.classprior import class_shares, format_shares
+from .nets.classprior import format_shares, mix_and_prior
 from .results import Results
 from .stamps.base import Stamps
 from .stamps.cutouts import cut_field, field_psf
@@ -98,7 +98,10 @@ class Classifier:
                 f"ensemble {self.ensemble.name!r} does not speak label system {label_system!r}; it speaks "
                 f"{', '.join(self.ensemble.label_systems)}"
             )
-        self.class_prior = _prior(class_prior, self.ensemble, self.label_system)
+        self.class_prior = None
+        if class_prior is not None:
+            _, shares = mix_and_prior(class_prior, self.ensemble.card, self.label_system)
+            self.class_prior = dict(zip(self.ensemble.classes, shares.tolist(), strict=True))
 
     def __repr__(self):
         sources = f"images={self.images!r}, astrometry={self.astrometry!r}"
@@ -450,19 +453,6 @@ def _ensemble(ensemble, device):
     if device is not None and not str(ensemble.device).startswith(str(device)):
         raise InputError(f"the ensemble is on {ensemble.device}; load_ensemble(name, device={device!r}) moves it")
     return ensemble
-
-
-def _prior(class_prior, ensemble, label_system):
-    """The mix of classes to expect, as shares by class; None for that of the ensemble's calibration."""
-    if class_prior is None:
-        return None
-    shares = class_shares(class_prior, ensemble.classes)
-    if ensemble.card.label_systems[label_system].get("class_mix") is None:
-        raise EnsembleError(
-            f"ensemble {ensemble.name!r} does not say on which mix of classes its {label_system!r} probabilities were "
-            "calibrated (class_mix in its card), so that they cannot be corrected for another: leave class_prior out"
-        )
-    return dict(zip(ensemble.classes, map(float, shares), strict=True))
 
 
 def _positive(value, name):

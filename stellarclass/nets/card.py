@@ -157,11 +157,9 @@ class Card:
             where = f"label_systems.{system}"
             _only(_mapping(entry, where), {"description", "calibration", "class_mix", "fit"}, where)
             _mapping(entry.get("fit", {}), f"{where}.fit")
-            mix = _sequence(entry.get("class_mix", [1.0] * len(self.classes)), f"{where}.class_mix", 100)
-            _check(len(mix) == len(self.classes), f"{where}.class_mix", f"is not of {len(self.classes)} numbers")
-            for value in mix:
-                _number(value, f"{where}.class_mix", 1e-9, 1e9)
             _check(isinstance(entry.get("description", ""), str), where, "has a description that is not text")
+            if entry.get("class_mix") is not None:
+                self._check_mix(entry["class_mix"], f"{where}.class_mix")
             where += ".calibration"
             values = _only(_mapping(entry.get("calibration", {}), where), {"temperature", "bias", "threshold"}, where)
             _number(values.get("temperature", 1.0), f"{where}.temperature", 1e-3, 1e3)
@@ -179,6 +177,15 @@ class Card:
             "default_label_system",
             f"{self.default_label_system!r} is not among {', '.join(systems)}",
         )
+
+    def _check_mix(self, mix, where):
+        _check(
+            len(_sequence(mix, where, 100)) == len(self.classes),
+            where,
+            f"has {len(mix)} numbers for {len(self.classes)} classes",
+        )
+        for share in mix:
+            _number(share, where, 1e-9, 1e12)
 
     def _check_combination(self):
         values = _only(_mapping(self.combination, "combination"), {"rule", "weights"}, "combination")

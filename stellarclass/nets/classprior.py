@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..exceptions import InputError
+from ..exceptions import EnsembleError, InputError
 
-__all__ = ["EVEN", "class_shares", "format_shares"]
+__all__ = ["EVEN", "class_shares", "format_shares", "mix_and_prior"]
 
 EVEN = "even"
 """Name of the mix in which each class is as frequent as any other."""
@@ -72,6 +72,40 @@ def class_shares(class_prior, classes):
     if not (scaled > 0).all():
         raise InputError(f"class_prior spans too many orders of magnitude: {dict(class_prior)!r}")
     return scaled / scaled.sum()
+
+
+def mix_and_prior(class_prior, card, label_system):
+    """The mix that an ensemble was calibrated on, and the one wanted.
+
+    Parameters
+    ----------
+    class_prior : dict of str to float, or "even"
+        See `class_shares`.
+    card : stellarclass.nets.card.Card
+        Of the ensemble.
+    label_system : str
+        One of its label systems.
+
+    Returns
+    -------
+    mix, prior : ndarray, shape (C,)
+        For `stellarclass.nets.combination.apply_class_prior`; the prior's sum is 1.
+
+    Raises
+    ------
+    stellarclass.exceptions.EnsembleError
+        If the card does not name the mix.
+    stellarclass.exceptions.InputError, TypeError
+        As `class_shares`.
+    """
+    prior = class_shares(class_prior, card.classes)
+    mix = card.label_systems[label_system].get("class_mix")
+    if mix is None:
+        raise EnsembleError(
+            f"ensemble {card.name!r} does not say on which mix of classes its {label_system!r} probabilities were "
+            "calibrated (class_mix in its card), so that they cannot be corrected for another: leave class_prior out"
+        )
+    return np.array(mix, float), prior
 
 
 def format_shares(shares, classes):

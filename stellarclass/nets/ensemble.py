@@ -2,17 +2,16 @@
 """`Ensemble`: several networks and one card. `Ensemble.predict` is the only place where torch becomes NumPy."""
 
 import contextlib
-from collections.abc import Mapping
 from functools import cached_property
-from numbers import Real
 from statistics import NormalDist
 
 import numpy as np
 import torch
 
-from ..exceptions import EnsembleError, InputError
+from ..exceptions import EnsembleError
 from ..stamps import recipes
 from . import combination as _combine
+from .classprior import mix_and_prior
 from .prediction import Prediction
 
 __all__ = ["Ensemble"]
@@ -102,8 +101,8 @@ class Ensemble:
         label_system : str, optional
             Whose classes to speak; by default the card's.
         class_prior : dict of str to float or "even", optional
-            Shares of the classes among the stars at hand, on any scale, every class above 0: class probabilities are
-            corrected from the mix on the card to this one. "even" is the same for all.
+            Mix of classes that the probabilities are to be for, see
+            `stellarclass.nets.classprior.class_shares`; by default that of the calibration.
         batch_size : int, optional
             Stars that go through the networks at a time, 256 by default: memory, not the answer, depends on it.
 
@@ -127,7 +126,7 @@ class Ensemble:
             If the inputs do not have the same length or the batch size is not positive.
         """
         system = self._system(label_system)
-        prior = self._prior(system, class_prior)
+        prior = None if class_prior is None else mix_and_prior(class_prior, self.card, system)
         inputs, n = _checked(inputs)
         batch_size = _BATCH if batch_size is None else batch_size
         if batch_size < 1:
@@ -172,30 +171,6 @@ class Ensemble:
                 f"{', '.join(self.label_systems)}"
             )
         return system
-
-    def _prior(self, system, class_prior):
-        """Shares of the classes in the card's mix and among the stars at hand, or None."""
-        if class_prior is None:
-            return None
-        mix = self.card.label_systems[system].get("class_mix")
-        if mix is None:
-            raise EnsembleError(
-                f"ensemble {self.name!r} does not say for which mix of classes its system {system!r} is calibrated; "
-                "leave class_prior out"
-            )
-        if isinstance(class_prior, str) and class_prior == "even":
-            return mix, np.ones(len(mix))
-        if not isinstance(class_prior, Mapping):
-            raise InputError(f"class_prior = {class_prior!r}: a dict of class to share is meant, or 'even'")
-        if set(class_prior) != set(self.classes):
-            raise InputError(
-                f"class_prior is for classes {', '.join(map(str, class_prior))}; a share for each of "
-                f"{', '.join(self.classes)} is meant"
-            )
-        for name, share in class_prior.items():
-            if isinstance(share, bool) or not isinstance(share, Real) or not 0 < share < np.inf:
-                raise InputError(f"class_prior: share {share!r} of class {name} is not a positive number")
-        return mix, np.array([float(class_prior[name]) for name in self.classes])
 
     def _forward(self, batch, answers):
         """Fill the members' answers for one batch into arrays (M, B, ...)."""

@@ -78,6 +78,7 @@ def companions(rng, g_i, fe_h, magnitude):
     ])  # fmt: skip
     rows = np.flatnonzero(white)
     bands[:, rows] = white_dwarf_bands(rng, len(rows))[0]
+    white &= bands[2] > magnitude  # where it outshines the dwarf, the pair is a white dwarf: an intruder, not here
     ratio = np.where(white, _WHITE_DWARF_MASS / mass, np.where(stars, ratio, 0.0))
     bands[:, ratio == 0] = np.inf
     return ratio, bands

@@ -7,12 +7,12 @@ __all__ = ["FAINT_LIMIT", "STAR_DENSITY", "draw_densities", "draw_galaxies", "dr
 
 STAR_DENSITY = 0.8
 """Stars brighter than r = 22 per square arcmin at the galactic pole (SDSS run 4510, camcol 4)."""
-FAINT_LIMIT = 23.2
+FAINT_LIMIT = 22.7
 """r magnitude of the faintest neighbors that are drawn one by one."""
 
 _STAR_SLOPE = 0.20  # dex per magnitude, same run
 # Galaxies brighter than r = 22 per square arcmin, and the slope of their counts: Yasuda et al. (2001, AJ 122, 1104).
-_GALAXY_DENSITY, _GALAXY_SLOPE = 3.5, 0.44
+_GALAXY_DENSITY, _GALAXY_SLOPE = 4.2, 0.43
 # Half-light radius in arcsec at r = 21, its decline per magnitude and its scatter, in dex: as COSMOS's galaxies.
 _GALAXY_RADIUS, _RADIUS_SLOPE, _RADIUS_SCATTER = 0.75, -0.12, 0.18
 
@@ -20,7 +20,7 @@ _GALAXY_RADIUS, _RADIUS_SLOPE, _RADIUS_SCATTER = 0.75, -0.12, 0.18
 def draw_densities(rng, n):
     """Densities of stars (r < 22, per square arcmin) around n stars: mostly a field's, some a cluster's; shape (n,)."""
     field = STAR_DENSITY * 10 ** np.abs(rng.normal(0, 0.35, n))
-    return np.where(rng.random(n) < 0.15, STAR_DENSITY * 10 ** rng.uniform(0.5, 2.5, n), field)
+    return np.where(rng.random(n) < 0.15, STAR_DENSITY * 10 ** rng.uniform(0.3, 2.5, n), field)
 
 
 def _magnitudes(rng, n, slope, limit):

@@ -47,32 +47,40 @@ def saturate(rng, counts, full_well, sky):
     full = counts > full_well
     if not full.any():
         return full
-    ny, nx = counts.shape
     for column in np.flatnonzero(full.any(0)):
-        for first, last in _runs(full[:, column]):
-            charge = counts[first:last, column].sum() - full_well * (last - first)
-            up, down = last, first - 1
-            while charge > 0 and (up < ny or down >= 0):
-                for row in (up, down):
-                    if 0 <= row < ny and charge > 0:
-                        charge -= max(full_well - counts[row, column], 0)
-                        full[row, column] = True
-                up, down = up + 1, down - 1
+        _bleed(full[:, column], counts[:, column], full_well)
     mask = binary_dilation(full, _GROWTH)
-    for row in np.flatnonzero(mask.any(1)):
-        stripe = rng.normal(1, _STRIPES)
-        for first, last in _runs(mask[row]):
-            left = counts[row, max(first - 1, 0)] if first > 0 else counts[row, min(last, nx - 1)]
-            right = counts[row, last] if last < nx else left
-            bridge = np.linspace(left, right, last - first + 2)[1:-1]
-            counts[row, first:last] = np.clip(sky + stripe * (bridge - sky), None, full_well)
+    # Only rows with masked pixels are touched: for each pixel the nearest good ones to its left and right.
+    rows = np.flatnonzero(mask.any(1))
+    bad, light = mask[rows], counts[rows]
+    columns = np.arange(counts.shape[1])
+    left = np.maximum.accumulate(np.where(bad, -1, columns), axis=1)
+    right = np.minimum.accumulate(np.where(bad, len(columns), columns)[:, ::-1], axis=1)[:, ::-1]
+    here, column = np.nonzero(bad)
+    left, right = left[bad], right[bad]
+    left, right = np.where(left < 0, right, left), np.where(right >= len(columns), left, right)
+    # A row without a good pixel keeps what it has.
+    left, right = left.clip(0, len(columns) - 1), right.clip(0, len(columns) - 1)
+    part = (column - left) / np.maximum(right - left, 1)
+    bridge = light[here, left] * (1 - part) + light[here, right] * part
+    stripe = rng.normal(1, _STRIPES, len(rows))[here]
+    counts[rows[here], column] = np.minimum(sky + stripe * (bridge - sky), full_well)
     return mask
 
 
-def _runs(flags):
-    """First and one past the last index of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return edges.reshape(-1, 2)
+def _bleed(full, column, full_well):
+    """Mark in ``full`` (ny,) the pixels of a column that the charge of its saturated ones flows into."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], full, [0]]).astype(np.int8))).reshape(-1, 2)
+    for first, last in edges:
+        charge = column[first:last].sum() - full_well * (last - first)
+        room = np.maximum(full_well - column, 0)
+        # Equally far up and down, as far as the charge needs.
+        up, down = np.cumsum(room[last:]), np.cumsum(room[:first][::-1])
+        reach = max(len(up), len(down))
+        taken = np.pad(up, (0, reach - len(up)), "edge" if len(up) else "constant")
+        taken = taken + np.pad(down, (0, reach - len(down)), "edge" if len(down) else "constant")
+        steps = int(np.searchsorted(taken, charge)) + 1 if charge > 0 else 0
+        full[max(first - steps, 0) : last + steps] = True
 
 
 def interpolate_columns(counts, columns):

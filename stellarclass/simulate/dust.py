@@ -77,6 +77,7 @@ def column_extinction(rng, latitude, *, one_field=False):
     return np.minimum(smooth * np.exp(clump), _MOST_A_V)
 
 
-def share_in_front(height_kpc):
-    """Share of the column that lies before a star at this height above the plane (kpc): an exponential layer."""
-    return 1 - np.exp(-np.abs(height_kpc) / _SCALE_HEIGHT_KPC)
+def share_in_front(distance_kpc, latitude):
+    """Share of the column of `column_extinction` that lies before stars at these distances: an exponential layer."""
+    steepness = np.sin(np.maximum(np.abs(latitude), _LOWEST_LATITUDE))
+    return 1 - np.exp(-distance_kpc * steepness / _SCALE_HEIGHT_KPC)

@@ -7,7 +7,7 @@ from ..archives.base import BANDS, Frame
 from .defects import BAD_COLUMNS, FULL_WELL, add_cosmic_rays, interpolate_columns, saturate
 from .galaxies import galaxy_images
 from .optics import add_noise
-from .pointspread import local_psf, star_images
+from .pointspread import flux_scale, local_psf, star_images
 
 __all__ = ["FRAME_SHAPE", "draw_frame"]
 
@@ -49,7 +49,8 @@ def draw_frame(rng, band, wcs, epoch, x, y, flux, conditions, *, morphology=None
     """
     k = BANDS.index(band)
     per_count, level = float(conditions.per_count[k]), float(conditions.sky[k])
-    light = np.asarray(flux, float) * 10 ** (-0.4 * conditions.zero_point[k])
+    throughput = flux_scale(conditions.psf[k], conditions.shape[k]) * 10 ** (-0.4 * conditions.zero_point[k])
+    light = np.asarray(flux, float) * throughput
     image = _draw_sources(k, x, y, light, conditions, morphology)
     image += np.asarray(background, np.float32)
     ny, nx = FRAME_SHAPE

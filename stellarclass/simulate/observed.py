@@ -8,14 +8,11 @@ from ..archives.base import BANDS
 from ..exceptions import InputError
 from ..stamps import detector
 from ..stamps.cutouts import LINEAR, _fill_psfs, field_psf, sky_sigma
-from ..stamps.psf import _HALF, TYPICAL_PSF, _bright_stars, _centers
+from ..stamps.psf import TYPICAL_PSF
+from ..stamps.psf_trend import bright_star_moments, fit_trend, width_terms
 from .conditions import _CORE, _PER_COUNT, _SKY_COUNTS, _VARIATION_SPREAD, SHAPE_NAMES, VARIATION_NAMES, Conditions
 
 __all__ = ["conditions_from_field"]
-
-# Scatter of one star's ln(width) and ellipticity around the smooth trend: what the trend is weighed against.
-_STAR_SCATTER = 0.02
-_MIN_STARS = 4
 
 
 def conditions_from_field(field):
@@ -76,96 +73,19 @@ def conditions_from_field(field):
     )
 
 
-def star_moments(stack, center, *, steps=18):
-    """Adaptive second moments of stars and third moments under the same weight.
-
-    Parameters
-    ----------
-    stack : ndarray, shape (N, S, S)
-        Star images, background subtracted.
-    center : ndarray, shape (N, 2)
-        First guess of x, y relative to the middle pixel.
-    steps : int
-        Iterations.
-
-    Returns
-    -------
-    width, shape : ndarray, shape (N,), (N, 6)
-        sqrt of half the sum of the second moments in pixels, and the first six of `SHAPE_NAMES`; NaN where the moments
-        do not converge. Bernstein & Jarvis (2002, AJ 123, 583) describe the method.
-    """
-    half = min(_HALF, 12)
-    middle = stack.shape[-1] // 2
-    stack = stack[:, middle - half : middle + half + 1, middle - half : middle + half + 1]
-    axis = np.arange(-half, half + 1.0)
-    x, y = center[:, 0].copy(), center[:, 1].copy()
-    sxx, syy, sxy = (np.full(len(stack), value) for value in (1.7, 1.7, 0.0))
-    with np.errstate(all="ignore"):
-        for _ in range(steps):
-            dx, dy = axis - x[:, None, None], axis[:, None] - y[:, None, None]
-            det = sxx * syy - sxy**2
-            a, b, c = (v[:, None, None] for v in (syy / det, sxx / det, sxy / det))
-            light = stack * np.exp(-0.5 * (a * dx**2 + b * dy**2 - 2 * c * dx * dy))
-            total = light.sum((1, 2))
-            x = np.clip(x + 2 * (light * dx).sum((1, 2)) / total, -3, 3)
-            y = np.clip(y + 2 * (light * dy).sum((1, 2)) / total, -3, 3)
-            sxx, syy = (2 * (light * d**2).sum((1, 2)) / total for d in (dx, dy))
-            sxy = 2 * (light * dx * dy).sum((1, 2)) / total
-        trace = sxx + syy
-        s2 = trace / 2
-        dx, dy = axis - x[:, None, None], axis[:, None] - y[:, None, None]
-        r2 = dx**2 + dy**2
-        light = stack * np.exp(-0.5 * r2 / s2[:, None, None])
-        total = light.sum((1, 2)) * s2**1.5
-        coma = [(light * d * r2).sum((1, 2)) / total for d in (dx, dy)]
-        trefoil = [(light * d).sum((1, 2)) / total / 3 for d in (dx**3 - 3 * dx * dy**2, 3 * dx**2 * dy - dy**3)]
-        shape = np.stack([(sxx - syy) / trace, 2 * sxy / trace, *coma, *trefoil], axis=-1)
-        good = (s2 > 0.3) & (s2 < 30) & (sxx * syy > sxy**2) & np.isfinite(shape).all(-1)
-        good &= (np.abs(x) < 2.5) & (np.abs(y) < 2.5)
-    return np.where(good, np.sqrt(np.abs(s2)), np.nan), np.where(good[:, None], shape, np.nan)
-
-
 def _measure_shape(data, *, sigma, limit):
     """Shape (7,) and variation (9,) of a frame's PSF from its bright stars."""
     shape, variation = np.zeros(len(SHAPE_NAMES)), np.zeros(len(VARIATION_NAMES))
-    stars = _bright_stars(data, sigma, limit)
-    if len(stars) < _MIN_STARS:
+    x, y, width, moments = bright_star_moments(data, sigma=sigma, limit=limit)
+    if len(x) == 0:
         return shape, variation
-    steps = np.arange(-_HALF, _HALF + 1)
-    stack = np.nan_to_num(data[stars[:, 1, None, None] + steps[:, None], stars[:, 0, None, None] + steps].astype(float))
-    center = _centers(stack)
-    radius = np.hypot(steps - center[:, 0, None, None], steps[:, None] - center[:, 1, None, None])
-    stack -= np.array([np.median(s[r > 14]) for s, r in zip(stack, radius, strict=True)])[:, None, None]
-    width, moments = star_moments(stack, center)
-    middle = np.nanmedian(width)
-    # Galaxies and blends are wide, cosmic rays narrow; both are oddly shaped.
-    keep = (np.abs(width / middle - 1) < 0.15) & (np.abs(moments[:, :2] - np.nanmedian(moments[:, :2], 0)) < 0.15).all(
-        1
-    )
-    if keep.sum() < _MIN_STARS:
-        return shape, variation
-    width, moments = width[keep], moments[keep]
-    x, y = (stars[keep] / (np.array(data.shape[::-1]) - 1) * 2 - 1).T
-    terms = np.stack([x, y, x**2 - 1 / 3, x * y, y**2 - 1 / 3], axis=1)
-    variation[:5] = _trend(terms, np.log(width / middle), _VARIATION_SPREAD[:5])[1:]
+    terms = width_terms(x, y)
+    variation[:5] = fit_trend(terms, np.log(width / np.median(width)), _VARIATION_SPREAD[:5])[1:]
     for k in (0, 1):
-        shape[k], *variation[5 + 2 * k : 7 + 2 * k] = _trend(terms[:, :2], moments[:, k], _VARIATION_SPREAD[5:7])
+        shape[k], *variation[5 + 2 * k : 7 + 2 * k] = fit_trend(terms[:, :2], moments[:, k], _VARIATION_SPREAD[5:7])
     shape[2:6] = np.median(moments[:, 2:], axis=0)
     shape[6] = _CORE[0]
     return shape, variation
-
-
-def _trend(terms, value, spread):
-    """Constant and coefficients of a robust linear fit, held back by how much frames usually vary."""
-    design = np.column_stack([np.ones(len(value)), terms])
-    prior = np.diag(np.concatenate([[0.0], (_STAR_SCATTER / spread) ** 2]))
-    weight = np.ones(len(value))
-    for _ in range(8):
-        weighted = design * weight[:, None]
-        fit = np.linalg.solve(weighted.T @ design + prior, weighted.T @ value)
-        off = np.abs(value - design @ fit)
-        weight = (off <= 2.5 * 1.4826 * np.median(off) + 1e-9).astype(float)
-    return fit
 
 
 def _noise(counts, expected):

@@ -13,20 +13,20 @@ from .conditions import draw_conditions
 from .crowds import STAR_DENSITY, draw_densities, draw_neighbors
 from .defects import BAD_COLUMNS, COSMIC_RAYS, FULL_WELL, add_cosmic_rays, interpolate_columns, saturate
 from .galaxies import galaxy_images, widen
-from .pointspread import local_psf, star_images
+from .measured import SKY_SPREAD, measured_psf, measured_sigma, measured_width
+from .pointspread import flux_scale, local_psf, star_images
 
 __all__ = ["add_noise", "flux_from_magnitude", "flux_from_pogson", "render_stars"]
 
 _PIXEL = 0.396  # arcsec
 _MAGNITUDE_LIMITS = (0.0, 30.0)
-_CHUNK = 256
+_CHUNK = 64  # stars that stay in the processor's cache
 
 # Half the side in pixels of the window in which a neighbor of at most so many nanomaggies is drawn.
-_WINDOWS = ((1.5, 7), (30.0, 12))
+_WINDOWS = ((1.0, 6), (30.0, 12), (1000.0, 25))
 
-# What a frame's own measurements are worth: error of its PSF's width and of its sky noise (counts are whole numbers,
-# and the estimate is a median of few of them), both relative; of its sky level in units of the noise.
-_PSF_ERROR, _SIGMA_ERROR, _SKY_ERROR = 0.008, 0.05, 0.03
+# Error of the frame's sky model around a star, in units of the noise.
+_SKY_ERROR = 0.03
 
 _MORPHOLOGY = {"half_light_radius": (u.arcsec, 0.0), "axis_ratio": (u.one, 1.0), "position_angle": (u.deg, 0.0),
                "sersic_index": (u.one, 0.0)}  # fmt: skip
@@ -121,8 +121,8 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     -------
     `~stellarclass.stamps.Stamps`
         N stamps with sub-pixel offsets, noise, neighbors, whole counts and defects. Each star stands somewhere on its
-        frame and has the PSF of that place, while the PSF of the stamps is the frame's mean as one would measure it;
-        likewise their ``sky_sigma``. Their epoch is 2005.
+        frame and has the PSF of that place; the PSF of the stamps is what one would measure, circular and a per cent
+        off in width; likewise their ``sky_sigma``. Their epoch is 2005.
 
     Raises
     ------
@@ -148,18 +148,28 @@ def render_stars(magnitudes, *, seed=None, conditions=None, neighbor_density=Non
     morphology = {name: _morphology(magnitudes, name, n) for name in _MORPHOLOGY}
     if conditions is None:
         conditions = draw_conditions(n, seed=rng)
-    elif len(conditions) == 1:
-        conditions = conditions[np.zeros(n, int)]
-    elif len(conditions) != n:
+    elif len(conditions) not in (1, n):
         raise InputError(f"conditions of {len(conditions)} stars for {n}; give one row, or one for each star")
+    psf, sigma = measured_psf(rng, conditions), measured_sigma(conditions)
+    if len(conditions) != n:
+        # One frame for all: they share what is measured on it.
+        rows = np.zeros(n, int)
+        conditions, psf, sigma = conditions[rows], psf[rows], sigma[rows]
     density = draw_densities(rng, n) if neighbor_density is None else np.asarray(neighbor_density, float)
     density = np.broadcast_to(density, (n,))
-    parts = []
+    stamps = Stamps.empty(n)
     for k in range(0, n, _CHUNK):
         chunk = slice(k, k + _CHUNK)
         extended = {name: v[chunk] for name, v in morphology.items()}
-        parts.append(_render(rng, values[chunk], extended, conditions[chunk], density[chunk]))
-    return Stamps.concatenate(parts) if parts else Stamps.empty(0)
+        crowding, width = _render(rng, stamps[chunk], values[chunk], extended, conditions[chunk], density[chunk])
+        present = np.isfinite(values[chunk])
+        # Unresolved stars make a whole frame look noisier than its blank sky is.
+        stamps.sky_sigma[chunk] = np.where(present, sigma[chunk] * np.exp(0.015 * crowding), np.nan)
+        local = psf[chunk].copy()
+        local[..., [0, 1, 5]] *= width[..., None]
+        stamps.psf[chunk] = np.where(present[..., None], local, np.nan)
+        _mask_saturated(stamps[chunk], conditions[chunk])
+    return stamps
 
 
 def _magnitude_array(table):
@@ -209,8 +219,12 @@ def _plain(column, name, unit):
         raise InputError(f"column {name} does not hold numbers: {err}") from err
 
 
-def _render(rng, magnitudes, morphology, conditions, density):
-    """Stamps of sources of these magnitudes (n, 5), with neighbors at this density (n,) per square arcmin."""
+def _render(rng, stamps, magnitudes, morphology, conditions, density):
+    """Fill stamps with sources of these magnitudes (n, 5) and neighbors at this density (n,) per square arcmin.
+
+    Returned are how much their frames suffer from unresolved stars, (n, 1), and the measured width of the PSF at each
+    star's place relative to the mean of its frame, (n, 5).
+    """
     n = len(magnitudes)
     present = np.isfinite(magnitudes)
     flux = np.where(present, flux_from_magnitude(np.where(present, magnitudes, 25.0)), 0.0)
@@ -219,13 +233,13 @@ def _render(rng, magnitudes, morphology, conditions, density):
     true = offsets + rng.normal(0, 0.08, (n, 5, 2))
     place = rng.uniform(-1, 1, (2, n, 1)) + np.zeros((1, 1, 5))
     psf, shape = local_psf(conditions.psf, conditions.shape, conditions.variation, *place)
-    throughput = 10 ** (-0.4 * conditions.zero_point)
+    throughput = flux_scale(conditions.psf, conditions.shape) * 10 ** (-0.4 * conditions.zero_point)
     images = np.empty((n, 5, STAMP_SIZE, STAMP_SIZE), np.float32)
     axis = np.arange(STAMP_SIZE) - (STAMP_SIZE - 1) / 2
     for k in range(5):
-        images[:, k] = star_images(psf[:, k], shape[:, k], axis - true[:, k, 0, None], axis - true[:, k, 1, None])
-    _replace_galaxies(images, morphology, psf, shape, axis, true)
-    images *= (flux * throughput)[..., None, None].astype(np.float32)
+        dx, dy = (axis - true[:, k, d, None] for d in (0, 1))
+        images[:, k] = star_images(psf[:, k], shape[:, k], dx, dy, flux=flux[:, k] * throughput[:, k])
+    _replace_galaxies(images, flux * throughput, morphology, psf, shape, axis, true)
     side = STAMP_SIZE + 12
     star, at, neighbors, radius, axis_ratio, angle = draw_neighbors(rng, density, side * _PIXEL / 60)
     if star.size:
@@ -234,40 +248,33 @@ def _render(rng, magnitudes, morphology, conditions, density):
         for k in range(5):
             blurred = widen(psf[star, k], shape[star, k], (radius / _PIXEL / 1.1774) ** 2, axis_ratio, angle)
             _add_neighbors(images[:, k], *blurred, star, x[:, k], y[:, k], light[:, k])
-    # The frame's sky model errs by a few hundredths of its noise; unresolved stars leave a pedestal in crowded fields,
-    # and make the whole frame look noisier than its blank sky is.
-    crowding = np.sqrt(density / STAR_DENSITY)[:, None] * rng.random((n, 1))
+    # The frame's sky model errs by a few hundredths of its noise; unresolved stars leave a pedestal in crowded fields.
+    crowding = np.sqrt(np.maximum(density / STAR_DENSITY - 3, 0))[:, None] * rng.random((n, 1))
     pedestal = rng.normal(0, _SKY_ERROR, (n, 5)) + 0.02 * crowding
     half = (place[0] > 0).astype(int)
     noise = np.take_along_axis(conditions.noise, half[..., None], -1)[..., 0]
+    # Sky levels are no whole numbers of counts, and change over the frame.
+    level = conditions.sky * (1 + rng.uniform(-SKY_SPREAD, SKY_SPREAD, (n, 5)))
     images += (pedestal * conditions.sky_sigma)[..., None, None].astype(np.float32)
     sky, per_count, gain, dark = (
         v[..., None, None].astype(np.float32)
-        for v in (conditions.sky, conditions.per_count, conditions.gain / noise**2, conditions.dark * noise**2)
+        for v in (level, conditions.per_count, conditions.gain / noise**2, conditions.dark * noise**2)
     )
     counts = add_noise(rng, images, sky, per_count, gain, dark)
     _spoil(rng, counts, conditions.sky)
     counts -= sky
     counts *= per_count
 
-    stamps = Stamps.empty(n)
     stamps.images[:] = np.where(present[..., None, None], counts, 0)
-    stamps.masks[:] = np.where(present[..., None, None], 0, MASK_MISSING)
+    stamps.masks[:] = np.where(present, 0, MASK_MISSING)[..., None, None]
     stamps.offsets[:] = offsets
-    # A frame's measured PSF and noise are not its own to the last per cent.
-    measured = conditions.psf.copy()
-    measured[..., [0, 1, 5]] *= np.exp(rng.normal(0, _PSF_ERROR, (n, 5, 1)))
-    sigma = conditions.sky_sigma * np.exp(rng.normal(0, _SIGMA_ERROR, (n, 5)) + 0.015 * crowding)
-    stamps.sky_sigma[:] = np.where(present, sigma, np.nan)
     stamps.flux_per_electron[:] = np.where(present, conditions.per_count / conditions.gain, np.nan)
-    stamps.psf[:] = np.where(present[..., None], measured, np.nan)
     stamps.epoch[:] = 2005.0
-    _mask_saturated(stamps, conditions)
-    return stamps
+    return crowding, measured_width(rng, conditions.variation, *place)
 
 
-def _replace_galaxies(images, morphology, psf, shape, axis, true):
-    """Draw those sources that have a size as galaxies; images (n, 5, S, S) of unit flux are changed in place."""
+def _replace_galaxies(images, flux, morphology, psf, shape, axis, true):
+    """Draw those sources that have a size as galaxies; images (n, 5, S, S) are changed in place."""
     rows = np.flatnonzero(morphology["half_light_radius"] > 0)
     if rows.size == 0:
         return
@@ -276,7 +283,8 @@ def _replace_galaxies(images, morphology, psf, shape, axis, true):
     angle = np.radians(90 + morphology["position_angle"][rows])  # north is up
     for k in range(images.shape[1]):
         dx, dy = axis - true[rows, k, 0, None], axis - true[rows, k, 1, None]
-        images[rows, k] = galaxy_images(psf[rows, k], shape[rows, k], radius, ratio, angle, index, dx, dy)
+        light = galaxy_images(psf[rows, k], shape[rows, k], radius, ratio, angle, index, dx, dy)
+        images[rows, k] = light * flux[rows, k].astype(np.float32)[:, None, None]
 
 
 def _add_neighbors(images, psf, shape, star, x, y, flux):
@@ -298,8 +306,7 @@ def _add_neighbors(images, psf, shape, star, x, y, flux):
             continue
         steps = np.arange(-half, half + 1)
         dx, dy = column[:, None] + steps - middle - x[rows, None], row[:, None] + steps - middle - y[rows, None]
-        light = star_images(psf[rows], shape[rows], dx, dy)
-        light *= flux[rows].astype(np.float32)[:, None, None]
+        light = star_images(psf[rows], shape[rows], dx, dy, flux=flux[rows])
         left, bottom = column - half, row - half
         x0, x1 = np.maximum(left, 0), np.minimum(column + half + 1, size)
         y0, y1 = np.maximum(bottom, 0), np.minimum(row + half + 1, size)
@@ -308,8 +315,7 @@ def _add_neighbors(images, psf, shape, star, x, y, flux):
             images[stamp, c:d, a:b] += part[c - under : d - under, a - first : b - first]
     rows = np.flatnonzero(flux > lower)
     if rows.size:
-        light = star_images(psf[rows], shape[rows], axis - x[rows, None], axis - y[rows, None])
-        light *= flux[rows].astype(np.float32)[:, None, None]
+        light = star_images(psf[rows], shape[rows], axis - x[rows, None], axis - y[rows, None], flux=flux[rows])
         for stamp, part in zip(star[rows], light, strict=True):
             images[stamp] += part
 
@@ -330,8 +336,8 @@ def _spoil(rng, counts, sky):
 def _mask_saturated(stamps, conditions):
     """Mark saturated stars just as stamps that are cut from frames have them marked."""
     for k in range(5):
-        # Nothing fainter than 3000 counts at its brightest is near saturation, whatever is left of its core.
-        bright = stamps.images[:, k].max((1, 2)) > 3000 * conditions.per_count[:, k]
+        # What has less than 1000 counts in its brightest pixel is no crater either.
+        bright = stamps.images[:, k].max((1, 2)) > 1000 * conditions.per_count[:, k]
         rows = np.flatnonzero(bright & np.isfinite(stamps.sky_sigma[:, k]))
         if rows.size:
             masks = stamps.masks[rows, k]

@@ -3,17 +3,20 @@
 
 import numpy as np
 
-from ..stamps.psf import profile
+from ..stamps.psf import encircled, profile
+from ..stamps.psf_trend import width_terms
 
-__all__ = ["local_psf", "star_images", "true_profile"]
+__all__ = ["flux_scale", "local_psf", "star_images", "true_profile"]
 
-_REACH = 4.8  # sigmas beyond which a Gaussian is less than a count in any star that is not saturated
+# Sigmas beyond which the core and the fainter Gaussian are less than a count in any star that is not saturated.
+_REACH, _WIDE_REACH = 4.8, 4.2
 _BLOCK_PIXELS = 60_000
+_APERTURE = 5.0
 
 
-# What `measure_psf` makes of a PSF is not the PSF: its profile has no room for a core of two widths, and the ring that it
-# takes for sky lies on the wings. Rows: ln of true over measured sigma1, difference of sigma2 / sigma1, ln of true over
-# measured b and p0; columns: a constant, the measured profile (ln sigma1, sigma2 / sigma1 - 2, ln b + 2.5,
+# What `measure_psf` makes of a PSF is not the PSF: its profile has no room for a core of two widths, and the ring that
+# it takes for sky lies on the wings. Rows: ln of true over measured sigma1, difference of sigma2 / sigma1, ln of true
+# over measured b and p0; columns: a constant, the measured profile (ln sigma1, sigma2 / sigma1 - 2, ln b + 2.5,
 # ln p0 + 4.6), 10 core^2, its products with the profile, e^2. Fitted to 260 noise-free frames.
 _TRUTH = np.array([
     [-0.009, 0.001, 0.010, -0.005, -0.020, 0.257, 0.024, -0.177, 0.066, 0.031, -0.112],
@@ -59,6 +62,23 @@ def true_profile(psf, shape):
     return psf
 
 
+def flux_scale(psf, shape):
+    """Total flux of the PSF's true profile for a unit of catalog flux.
+
+    Parameters
+    ----------
+    psf, shape : ndarray, shape (..., 6), (..., 7)
+        As in `true_profile`.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        Such that what lies within 5 pixels agrees with the measured profile: catalogs tie PSF fluxes to apertures, and
+        wings that no frame measures are in neither.
+    """
+    return encircled(psf, _APERTURE) / encircled(true_profile(psf, shape), _APERTURE)
+
+
 def local_psf(psf, shape, variation, x, y):
     """PSF at places on the frame.
 
@@ -79,8 +99,7 @@ def local_psf(psf, shape, variation, x, y):
         At these places; the profile is the true one (`true_profile`).
     """
     psf = true_profile(psf, shape)
-    terms = np.stack([x, y, x**2 - 1 / 3, x * y, y**2 - 1 / 3], axis=-1)
-    width = np.exp((variation[..., :5] * terms).sum(-1))
+    width = np.exp((variation[..., :5] * width_terms(x, y)).sum(-1))
     psf, shape = (
         np.array(np.broadcast_to(psf, (*width.shape, 6))),
         np.array(np.broadcast_to(shape, (*width.shape, 7))),
@@ -91,8 +110,8 @@ def local_psf(psf, shape, variation, x, y):
     return psf, shape
 
 
-def star_images(psf, shape, dx, dy):
-    """Images of unit point sources.
+def star_images(psf, shape, dx, dy, *, flux=None):
+    """Images of point sources.
 
     Parameters
     ----------
@@ -104,6 +123,8 @@ def star_images(psf, shape, dx, dy):
         Pixel columns relative to each star, a step of 1 apart.
     dy : ndarray, shape (M, H)
         Pixel rows, likewise.
+    flux : ndarray, shape (M,), optional
+        By default 1.
 
     Returns
     -------
@@ -112,27 +133,30 @@ def star_images(psf, shape, dx, dy):
     """
     psf, shape = np.asarray(psf, np.float32), np.asarray(shape, np.float32)
     dx, dy = np.asarray(dx, np.float32), np.asarray(dy, np.float32)
+    norm = profile(psf, np.zeros(len(psf), np.float32)) / (1 + psf[:, 2] + psf[:, 3])
+    if flux is not None:
+        norm = norm * np.asarray(flux, np.float32)
     image = np.empty((len(psf), dy.shape[1], dx.shape[1]), np.float32)
-    # Blocks that stay in the processor's cache.
+    # Blocks that stay in the processor's cache, of stars whose windows are about as large.
+    order = np.argsort(psf[:, 1], kind="stable")
     step = max(1, _BLOCK_PIXELS // max(image[:1].size, 1))
     for k in range(0, len(psf), step):
-        block = slice(k, k + step)
-        _draw(image[block], psf[block], shape[block], dx[block], dy[block])
+        rows = order[k : k + step]
+        image[rows] = _draw(norm[rows, None, None], psf[rows], shape[rows], dx[rows], dy[rows])
     return image
 
 
-def _draw(image, psf, shape, dx, dy):
-    """`star_images` into the memory given."""
+def _draw(norm, psf, shape, dx, dy):
+    """`star_images` of one block; norm (M, 1, 1) is the flux over what the profile of peak 1 would have."""
     s1, s2, b, p0, _, wing_scale = (psf[:, k, None, None] for k in range(6))
     e1, e2, coma_x, coma_y, trefoil_x, trefoil_y, core = (shape[:, k, None, None] for k in range(7))
-    norm = profile(psf, np.zeros(len(psf), np.float32))[:, None, None] / (1 + b + p0)
-    scale = 3 * wing_scale**2
-    np.add((1 + dy**2 / scale[:, 0])[:, :, None], (dx**2 / scale[:, 0])[:, None, :], out=image)
+    scale = 3 * wing_scale[:, 0] ** 2
+    image = (1 + dy**2 / scale)[:, :, None] + (dx**2 / scale)[:, None, :]
     image *= np.sqrt(image)
     np.divide(norm * p0, image, out=image)
     # Both Gaussians are stretched alike, their areas kept: r2 is the elliptical radius squared.
     area = np.sqrt(1 - np.minimum(e1**2 + e2**2, 0.5))
-    rows, columns = (_window(steps, _REACH * float(s2.max())) for steps in (dy, dx))
+    rows, columns = (_window(steps, _WIDE_REACH * float(s2.max())) for steps in (dy, dx))
     near_x, near_y = dx[:, None, columns], dy[:, rows, None]
     r2 = near_y**2 * ((1 + e1) / area) + near_x**2 * ((1 - e1) / area)
     r2 -= (2 * e2 / area * near_y) * near_x
@@ -153,6 +177,7 @@ def _draw(image, psf, shape, dx, dy):
     odd += 1
     light *= np.maximum(odd, 0, out=odd)
     image[:, rows, columns][:, inner_rows, inner_columns] += light
+    return image
 
 
 def _window(steps, reach):

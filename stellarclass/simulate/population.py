@@ -36,19 +36,22 @@ _KIND = np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10])
 _POPULATION = np.array([0, 1, 2, 0, 1, 2, 2, 0, 1, 2, 0, 1])
 _STRAGGLER = KINDS.index("blue_straggler")
 
-# Stars at the foot of the giant branch (M_r = 3) per dwarf of the same color and population in a volume, rounded from
-# globular-cluster luminosity functions; upward the branch thins by _GIANT_SLOPE dex per magnitude, as evolution speeds.
+# Stars at the foot of the giant branch (M_r = 3) per dwarf of the same color and population in a volume: set so that
+# giants and subgiants are as frequent among bright stars as in Gaia's parallaxes of Pan-STARRS1's and LAMOST's stars
+# (a quarter at g-i = 0.7 to 1 and r = 14.5, |b| > 43 deg). Upward the branch thins by _GIANT_SLOPE dex per magnitude,
+# as in the luminosity functions of globular clusters.
 _GIANT_PER_DWARF, _GIANT_SLOPE = (0.04, 0.04, 0.04), 0.3
 _GIANT_G_I = (0.55, 2.2)
-# Subgiants per dwarf of the same color, likewise: they cross the gap in a tenth of the time that dwarfs stay.
+# Subgiants per dwarf of the same color, set likewise: they cross the gap in a tenth of the time that dwarfs stay.
 _SUBGIANT_PER_DWARF = (0.06, 0.10, 0.10)
-# Red-clump stars at the clump's own color per dwarf there: 1.4e-4 per cubic parsec (Hipparcos, within 100 pc), over
-# 0.004 dwarfs per cubic parsec and magnitude.
+# Red-clump stars at the clump's own color per dwarf there: 1.4e-4 per cubic parsec (Hipparcos, within 100 pc) over
+# 0.004 dwarfs per cubic parsec and magnitude is 0.06; a little more, as LAMOST's giants have it.
 _CLUMP_PER_DWARF = 0.08
 # Horizontal-branch stars per straggler of the halo: Deason et al. (2011, MNRAS 416, 2903) find 1.5 stragglers each.
 _HORIZONTAL_PER_STRAGGLER = 0.67
 
-# Old populations have no main sequence bluer than the turn-off (g-i); what is there are stragglers, rarer by far.
+# Old populations have no main sequence bluer than the turn-off (g-i); what is there are stragglers, rarer by far: as
+# few as make the 1 to 3 % of stars at g-i < 0.2 and r = 16 to 19 that a high-latitude stripe of SDSS has (run 4510).
 _TURN_OFF, _STRAGGLERS = (-1.0, 0.42, 0.28), 0.01
 # Twice the turn-off's mass makes 8,500 K: there are none as hot as A0 (g-i, and their share of the rest).
 _HOTTEST_STRAGGLERS = (-0.40, -0.25), (0.0, 1.0)
@@ -73,10 +76,11 @@ _GRAVITY_G_I, _GRAVITY = (-0.45, -0.30, 0.10, 0.28), (0.0, -0.08, -0.08, 0.0)
 
 # Dwarfs per cubic parsec and magnitude of g-i near the Sun, times 1000: luminosity function of Bochanski et al. (2010,
 # AJ 139, 2679) for M_r > 7 and of Jahreiss & Wielen (1997, ESA SP-402, 675) before, times dM_r / d(g-i), and then
-# a fifth down for K and up for M dwarfs, as 1,300 stars of SDSS in one high-latitude stripe have it (run 4510).
+# a tenth down for G and K and a third up for M dwarfs, as 1,300 stars of one high-latitude stripe of SDSS have it.
 _COUNT_G_I = (-0.65, -0.4, 0.0, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.2, 1.4, 1.8, 2.2, 2.4, 2.6, 2.8, 3.0, 3.3, 3.8)
 _COUNT = (0.1, 0.4, 1.6, 4.5, 8.0, 11.0, 11.0, 8.0, 6.5, 6.2, 6.2, 11.0, 24.0, 34.0, 42.0, 48.0, 42.0, 28.0, 12.0)
-# Old populations have as many at the turn-off's color whatever they have beyond.
+# Old populations: as many at every bluer color as at the turn-off's (stragglers are counted against them), and fewer K
+# dwarfs, again as the stripe has it.
 _COUNT_OLD = (11.0, 11.0, 11.0, 11.0, 11.0, 11.0, 9.0, 5.5, 4.5, 4.5, *_COUNT[10:])
 _COLOR_CHOICES = 8
 
@@ -123,8 +127,8 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intrude
     r_range : `~astropy.units.Quantity`, shape (2,)
         Limits of the apparent r magnitude; within them 70 % are spread evenly and 30 % rise toward the faint end.
     direction : `~astropy.coordinates.SkyCoord`, optional
-        One direction for all, anywhere on the sky, behind the same dust; by default all of the sky at galactic
-        latitudes beyond 20 degrees.
+        One direction for all, anywhere on the sky, behind the same dust, or N directions; by default all of the sky
+        at galactic latitudes beyond 20 degrees.
     intruders : float
         Share of the rows (0 to 1) that are no A to M stars but white dwarfs, O and B stars, hot subdwarfs, quasars and
         compact galaxies.
@@ -296,7 +300,7 @@ def _distance(r_apparent, r_absolute, column, extinction_r, latitude):
     a_v = column
     for _ in range(3):
         distance = 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2)
-        a_v = column * share_in_front(distance * np.sin(latitude))
+        a_v = column * share_in_front(distance, latitude)
     return 10 ** (0.2 * (r_apparent - extinction_r * a_v - r_absolute) - 2), a_v
 
 
@@ -318,7 +322,7 @@ def _draw_intruders(rng, r_apparent, longitude, latitude, column):
     found = draw_intruders(rng, r_apparent - extinction[2] * column)
     star = np.isfinite(found["distance"])
     distance = np.where(star, found["distance"], 1.0)
-    a_v = np.where(star, column * share_in_front(distance * np.sin(latitude)), column)
+    a_v = np.where(star, column * share_in_front(distance, latitude), column)
     distance = distance * 10 ** (0.2 * extinction[2] * (column - a_v))
     disk = np.zeros(len(distance), int)
     motion = galaxy.velocity(rng, disk, *galaxy.place(distance, longitude, latitude))

@@ -92,7 +92,7 @@ class SimulatedField:
     contents : `~stellarclass.archives.base.Field`
         The five frames.
     conditions : `~stellarclass.simulate.Conditions`
-        Seeing, sky and camera that the frames were drawn with, one row; ``zero_point`` is what their calibration is off.
+        Seeing, sky and camera that the frames were drawn with, one row; its ``zero_point`` is their calibration error.
     """
 
     truth: QTable

@@ -8,10 +8,12 @@ from ..archives.base import BANDS
 from .base import MASK_NAN, MASK_OFF_FRAME, MASK_SATURATED, STAMP_SIZE, Stamps
 from .detector import gain
 from .psf import TYPICAL_PSF, encircled, measure_psf
+from .psf_trend import measure_trend, width_terms
 
-__all__ = ["cut_field", "field_psf", "sky_sigma"]
+__all__ = ["cut_field", "field_psf", "field_psf_trend", "sky_sigma"]
 
 _CENTER = (STAMP_SIZE - 1) / 2
+_LENGTHS = np.array([0, 1, 5])  # those of a PSF's parameters that scale with its width
 
 FULL_WELL = 60_000.0
 """Counts (sky included) above which no SDSS chip is linear."""
@@ -91,8 +93,9 @@ def cut_field(field, ra, dec, *, psf=None):
     ra, dec : ndarray, shape (N,), float64
         ICRS positions in degrees **at the epoch of the field**; NaN gives an empty stamp.
     psf : ndarray, shape (5, 6), optional
-        PSF of each band, as `field_psf` measures it on the frames' own stars (the default). A band that is NaN gets
-        that of the nearest band, scaled; if all are, the stamps' PSF is NaN, too.
+        PSF of each band, the same all over the frame; by default as `field_psf` measures it on the frames' own stars,
+        with a width that follows `field_psf_trend`. A band that is NaN gets that of the nearest band, scaled; if all
+        are, the stamps' PSF is NaN, too.
 
     Returns
     -------
@@ -105,6 +108,7 @@ def cut_field(field, ra, dec, *, psf=None):
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     known = np.isfinite(ra) & np.isfinite(dec)
     measured = _fill_psfs(field_psf(field) if psf is None else np.asarray(psf, np.float32))
+    trend = field_psf_trend(field) if psf is None else np.zeros((len(BANDS), 5))
     unknown = np.isnan(measured).any()
     stamps.flags[:] |= flags.UNKNOWN_PSF if unknown else 0
     for k, band in enumerate(BANDS):
@@ -125,7 +129,10 @@ def cut_field(field, ra, dec, *, psf=None):
         stamps.images[rows, k], stamps.masks[rows, k], stamps.offsets[rows, k] = images, masks, offsets
         stamps.sky_sigma[rows, k] = sky_sigma(frame.data)
         stamps.flux_per_electron[rows, k] = per_count[column] / gain(field.key.run, field.key.camcol)[k]
+        ny, nx = frame.data.shape
+        width = np.exp(width_terms(x[inside] / (nx - 1) * 2 - 1, y[inside] / (ny - 1) * 2 - 1) @ trend[k])
         stamps.psf[rows, k] = measured[k]
+        stamps.psf[rows[:, None], k, _LENGTHS] *= width[:, None].astype(np.float32)
         stamps.epoch[rows] = np.where(np.isnan(stamps.epoch[rows]), frame.epoch, stamps.epoch[rows])
         stamps.flags[rows] |= np.where((masks & MASK_OFF_FRAME).any((1, 2)), flags.OFF_FRAME, 0)
     if "r" in field.frames:
@@ -152,12 +159,37 @@ def field_psf(field):
     """
     result = np.full((len(BANDS), 6), np.nan, np.float32)
     for k, band in enumerate(BANDS):
-        frame = field.frames.get(band)
-        if frame is not None:
-            sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
-            limit = (LINEAR - sky) * float(np.median(frame.nanomaggies_per_count))
-            result[k] = measure_psf(frame.data, sigma=max(sky_sigma(frame.data), 1e-6), limit=limit)
+        if band in field.frames:
+            result[k] = measure_psf(field.frames[band].data, **_bounds(field.frames[band]))
     return result
+
+
+def field_psf_trend(field):
+    """How the width of each band's PSF changes over the field, from the frames' own stars.
+
+    Parameters
+    ----------
+    field : `~stellarclass.archives.base.Field`
+        Frames of one field.
+
+    Returns
+    -------
+    ndarray, shape (5, 5)
+        For each band the coefficients of `stellarclass.stamps.psf_trend.width_terms`; 0 where a frame is missing or has
+        too few stars.
+    """
+    result = np.zeros((len(BANDS), 5))
+    for k, band in enumerate(BANDS):
+        if band in field.frames:
+            result[k] = measure_trend(field.frames[band].data, **_bounds(field.frames[band]))
+    return result
+
+
+def _bounds(frame):
+    """Noise of a frame, and the brightest pixel value that is certainly linear."""
+    sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
+    limit = (LINEAR - sky) * float(np.median(frame.nanomaggies_per_count))
+    return {"sigma": max(sky_sigma(frame.data), 1e-6), "limit": limit}
 
 
 def _fill_psfs(psf):

@@ -23,6 +23,7 @@ def test_a_card_survives_json(values, tmp_path):
         "label_systems": {"sdss": {"class_mix": [1, 4.5, 2, 2, 1e-3], "fit": {"cross_validated": {"accuracy": 0.8}}}},
         "training": {"seed": 3, "metrics": {"accuracy": 0.9}, "data": ["a", None]},
         "combination": {"rule": "mixture", "weights": {m["name"]: 1.0 for m in values["members"]}},
+        "label_systems": {"sdss": {"class_mix": [1, 2.5, 3, 4, 5]}, "other": {}},
     }
     card = Card.from_dict(values)
     card.write(tmp_path / "card.json")
@@ -82,6 +83,12 @@ def test_a_card_with_radii_calibrated_by_groups_survives_json(values, tmp_path):
         (_system(class_mix=0.2), r"sdss\.class_mix"),
         (_system(fit="good"), r"sdss\.fit"),
         (_system(description=["a"]), "not text"),
+        (
+            {"label_systems": {"sdss": {"class_mix": [0.5, 0.5]}}},
+            r"label_systems\.sdss\.class_mix: has 2 numbers for 5",
+        ),
+        ({"label_systems": {"sdss": {"class_mix": [1, 1, 1, 1, 0]}}}, r"class_mix: 0 is not a number from"),
+        ({"label_systems": {"sdss": {"class_mix": {"A": 1}}}}, r"class_mix: is not a list"),
         ({"default_label_system": "lamost"}, "'lamost' is not among sdss"),
         ({"members": []}, "members"),
         ({"members": [{"name": "Base"}] * 65}, "1 to 64"),

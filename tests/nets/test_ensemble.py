@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from stellarclass.exceptions import EnsembleError, InputError
 from stellarclass.nets.combination import PAPER_WEIGHTS
+from stellarclass.nets.combination import PAPER_WEIGHTS, apply_class_prior, class_sets
 from stellarclass.nets.ensemble import Ensemble
 
 NO_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)  # networks are too slow for it
@@ -94,6 +95,32 @@ def test_label_systems_have_their_own_heads_and_calibration(make_fixed):
     assert (other.class_sets.sum(axis=1) == 5).all()
     assert ensemble.label_systems == ("sdss", "other")
     np.testing.assert_array_equal(sdss.radius, other.radius)
+
+
+def with_mix(make_fixed, mix, **calibration):
+    systems = {"sdss": {"class_mix": mix, "calibration": calibration}, "other": {}}
+    return make_fixed(2, label_systems=systems, default_label_system="sdss")
+
+
+def test_a_prior_is_for_the_calibrated_probabilities(make_fixed):
+    inputs, mix, prior = answers(2, n=50), [0.1, 0.2, 0.3, 0.3, 0.1], {"M": 6, "A": 1, "F": 2, "G": 3, "K": 8}
+    ensemble = with_mix(make_fixed, mix, temperature=1.7, bias=[0.5, 0.0, -0.5, 0.0, 0.1], threshold=0.6)
+    before, after = ensemble.predict(inputs), ensemble.predict(inputs, class_prior=prior)
+    expected = apply_class_prior(before.probabilities, mix=mix, prior=[1, 2, 3, 8, 6])
+    np.testing.assert_allclose(after.probabilities, expected, rtol=1e-9)
+    np.testing.assert_array_equal(after.class_sets, class_sets(expected, 0.6))
+    for name in ("radius", "radius_err", "radius_lower", "radius_upper", "radius_spread"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
+    even = ensemble.predict(inputs, class_prior="even").probabilities
+    np.testing.assert_allclose(even, apply_class_prior(before.probabilities, mix=mix, prior=[1] * 5), rtol=1e-9)
+
+
+def test_a_prior_needs_a_mix_and_a_number_for_each_class(make_fixed):
+    ensemble = with_mix(make_fixed, [0.2] * 5)
+    with pytest.raises(EnsembleError, match="class_mix in its card"):
+        ensemble.predict(answers(2), class_prior="even", label_system="other")
+    with pytest.raises(InputError, match="class_prior lacks F, G, K, M"):
+        ensemble.predict(answers(2), class_prior={"A": 1})
 
 
 def test_an_unknown_label_system_lists_the_known_ones(make_fixed):

@@ -55,9 +55,16 @@ def test_a_giant_s_companion_is_a_dwarf_all_the_same():
 def test_white_dwarfs_stand_beside_dwarfs_alone():
     *_, color = _pairs(2.8)
     white = color < 1.0
-    assert white.mean() == pytest.approx(0.016, abs=0.004)
+    assert white.mean() == pytest.approx(0.016, abs=0.005)
     *_, color = _pairs(1.0, brighter=6.0)
     assert not (color < 0.7).any()
+
+
+@pytest.mark.parametrize("color", [0.0, 0.58, 1.5, 2.8, 3.6])
+def test_the_primary_is_the_brighter_one(color):
+    magnitude, ratio, bands, _ = _pairs(color)
+    assert (bands[2] >= magnitude - 1e-9).all()
+    assert (ratio > 0).any()
 
 
 def test_separations_are_those_of_surveys():

@@ -65,5 +65,15 @@ def test_one_field_lies_behind_one_clump():
 
 
 def test_near_stars_have_little_of_it_in_front():
-    share = share_in_front(np.array([0.0, 0.11, -0.11, 2.0]))
+    pole, slant = np.radians([90, -30])
+    share = share_in_front(np.array([0.0, 0.11, 0.22, 8.0]), np.array([pole, pole, slant, pole]))
     np.testing.assert_allclose(share, [0, 1 - np.exp(-1), 1 - np.exp(-1), 1], atol=1e-7)
+
+
+def test_nearby_dust_is_as_thick_in_every_direction():
+    """0.7 mag per kpc from the Sun on, down to the plane: it is a layer, not a screen."""
+    for degrees in (0, 5, 30, 90):
+        latitude = np.full(400, np.radians(degrees))
+        column = np.median(column_extinction(np.random.default_rng(4), latitude))
+        near = column * share_in_front(0.01, latitude[0])
+        assert near / 0.01 == pytest.approx(0.68, rel=0.15)
