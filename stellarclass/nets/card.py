@@ -64,9 +64,9 @@ class Card:
     classes : tuple of str
         The classes it knows, in the order of its outputs.
     label_systems : dict
-        For each system that it speaks, ``{"description": str, "calibration": {...}, "class_mix": [...], "fit": {...}}``.
-        The calibration may hold ``temperature`` (1), ``bias`` (0 for each class) and ``threshold`` (the level of class
-        sets), see `stellarclass.nets.combination.calibrate` and `~stellarclass.nets.combination.class_sets`.
+        For each system that it speaks a mapping with ``description``, ``calibration``, ``class_mix`` and ``fit``, each
+        of which may be missing. The calibration may hold ``temperature`` (1), ``bias`` (0 for each class) and
+        ``threshold`` (the level of class sets), see `stellarclass.nets.combination.calibrate` and `~stellarclass.nets.combination.class_sets`.
         ``class_mix`` are the shares of the classes among the stars that the calibration is for; without it the answer
         for another mix cannot be had. ``fit`` is for people: where the labels came from, what cross-validation gave.
     default_label_system : str
@@ -84,7 +84,8 @@ class Card:
         interval in units of the scaled one (by default those of a Gaussian at the card's level). With ``groups`` each
         of the three is a table, a row for each bin of parallax S/N and a column for each class: ``groups`` holds
         ``input``, ``column`` and ``present`` (columns of that input: the quantity that is binned, and whether there is
-        any), ``edges`` (ascending; the first bin is for stars without) and ``label_system`` (whose most probable class).
+        any), ``edges`` (ascending; the first bin is for stars without) and ``label_system`` (whose most probable class
+        is meant).
     levels : dict
         ``class_set`` and ``radius_interval``: share of stars meant to lie in each, 0.9 by default.
     domain : dict or None

@@ -9,6 +9,8 @@ from .label_map import LabelMap
 
 __all__ = ["CompactNet"]
 
+_MEASURED = 11  # columns of the features that are read by place
+
 
 class CompactNet(nn.Module):
     """Residual image and photometric features in; colors, temperature and radius out; classes from those.
@@ -82,13 +84,24 @@ class CompactNet(nn.Module):
         self.trunk1 = nn.Linear(features + 32, width)
         self.trunk2 = nn.Linear(width, width)
         self.trunk3 = nn.Linear(width, width)
-        self.physical = nn.Linear(width, 4 + 4 + 2 + 1 + 2 + 1)
-        if "pecaut_mamajek" in label_systems:
-            raise ValueError("pecaut_mamajek follows from BP-RP and has no learned map")
+        self.physical = nn.Linear(width, 4 + 4 + 2 + 1 + 1)
+        # The radius has a trunk of its own: beside the colors' steep losses it would be learned last.
+        self.radius1 = nn.Linear(features + 33, width)
+        self.radius2 = nn.Linear(width, width)
+        self.radius3 = nn.Linear(width, width)
+        self.radius = nn.Linear(width, 2)
+        if features < _MEASURED:
+            raise ValueError(f"{features} features; the first {_MEASURED} are the magnitudes, and which bands are used")
+        for system in label_systems:
+            if not (isinstance(system, str) and system.isidentifier()) or hasattr(nn.ModuleDict, system):
+                raise ValueError(f"{system!r} cannot be the name of a label system")
+            if system == "pecaut_mamajek":
+                raise ValueError("pecaut_mamajek follows from BP-RP and has no learned map")
         self.label_maps = nn.ModuleDict({system: LabelMap(classes) for system in label_systems})
-        # Start from the first guesses: colors as measured, radius as its base.
-        nn.init.zeros_(self.physical.weight)
-        nn.init.zeros_(self.physical.bias)
+        # Start from the first guesses: colors as measured, the radius of the Sun.
+        for last in (self.physical, self.radius):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
 
     def set_scaling(self, features):
         """Remember center and scale of the training set's features (B, F), so that they travel with the weights."""
@@ -102,10 +115,15 @@ class CompactNet(nn.Module):
         x = F.silu(self.conv1(inputs["residual"]))  # (B, C, S/2, S/2)
         x = F.silu(self.conv2(x))  # (B, 2C, S/4, S/4)
         x = F.silu(self.pixels(x.flatten(1)))  # (B, 32)
-        x = F.silu(self.trunk1(torch.cat([features, x], dim=1)))  # (B, width)
+        seen = torch.cat([features, x], dim=1)
+        r = F.silu(self.radius1(torch.cat([seen, inputs["radius_base"][:, None]], dim=1)))  # (B, width)
+        r = r + F.silu(self.radius2(r))
+        r = r + F.silu(self.radius3(r))
+        r = self.radius(r)  # (B, 2)
+        x = F.silu(self.trunk1(seen))  # (B, width)
         x = x + F.silu(self.trunk2(x))
         x = x + F.silu(self.trunk3(x))
-        y = self.physical(x)  # (B, 14)
+        y = self.physical(x)  # (B, 12)
         measured, used = raw[:, 1:6], raw[:, 6:11] > 0.5  # magnitudes relative to the reference band
         measured = measured[:, :-1] - measured[:, 1:]
         colors = measured + y[:, :4]  # (B, 4)
@@ -119,9 +137,9 @@ class CompactNet(nn.Module):
             "bp_rp_mean": bp_rp,
             "bp_rp_logvar": bp_rp_logvar,
             "log_teff": 3.72 + y[:, 10],
-            "radius_mean": inputs["radius_base"] + y[:, 11],
-            "radius_variance": F.softplus(y[:, 12] - 3.0) ** 2 + 1e-6,
-            "intruder": y[:, 13] - 3.0,
+            "radius_mean": r[:, 0],
+            "radius_variance": F.softplus(r[:, 1] - 3.0) ** 2 + 1e-6,
+            "intruder": y[:, 11] - 3.0,
             "logits_pecaut_mamajek": self._classes_of_color(bp_rp, bp_rp_logvar),
         }
         for system, label_map in self.label_maps.items():

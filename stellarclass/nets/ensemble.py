@@ -188,6 +188,11 @@ class Ensemble:
                         )
                     out[i] = outputs[name].double().cpu().numpy()
 
+    @property
+    def class_weights(self):
+        """Weights of the members for the classes, shape (M,), sum 1."""
+        return self._weights()[0]
+
     def _weights(self):
         """Weights of the members for the classes and for the radius, each with sum 1."""
         rule, weights = self.card.combination["rule"], self.card.combination.get("weights")
@@ -220,7 +225,9 @@ class Ensemble:
         """Bin and class of each star, by which its radius is calibrated."""
         values = inputs.get(groups["input"])
         if values is None or values.ndim != 2 or values.shape[1] <= max(groups["column"], groups["present"]):
-            raise EnsembleError(f"the radii of {self.name!r} are calibrated by an input {groups['input']!r} that is absent")
+            raise EnsembleError(
+                f"the radii of {self.name!r} are calibrated by input {groups['input']!r}, which is absent"
+            )
         values = values[good]
         bins = 1 + np.searchsorted(groups["edges"], values[:, groups["column"]], side="right")
         log_p = _combine.mean_log_probabilities(answers[f"logits_{groups['label_system']}"], self._weights()[0])
@@ -259,11 +266,10 @@ class Ensemble:
         score = _combine.domain_score(
             features, center=domain["center"], precision=domain["precision"], limit=domain["limit"]
         )
-        with np.errstate(invalid="ignore"):
-            outside = np.where(score > 1, 1 - 1 / score, 0.0)
+        outside = 1 - 1 / np.fmax(score, 1.0)
         if intruder is not None:
             probability = np.zeros(n)
-            probability[good] = (self._weights()[0] @ (1 / (1 + np.exp(-np.clip(intruder, -50, 50)))))
+            probability[good] = self._weights()[0] @ (1 / (1 + np.exp(-np.clip(intruder, -50, 50))))
             score = np.fmax(score, probability / domain["intruder_limit"])
             outside = np.where(probability > domain["intruder_limit"], np.maximum(outside, probability), outside)
         return score, outside

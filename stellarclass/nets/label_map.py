@@ -22,8 +22,8 @@ class LabelMap(nn.Module):
     """From physical outputs and their uncertainties to the classes that a survey's pipeline would print.
 
     A pipeline's classes meet within a few hundredths of a magnitude, finer than a plain dense layer would ever resolve:
-    steps along g-i, and the metal lines' colors where stars are hot enough to show them, are laid out beforehand. Radius
-    is left out: labels are about spectra, and those that a map is fitted to seldom come with a parallax.
+    steps along g-i, and the metal lines' colors where stars are hot enough to show them, are laid out beforehand.
+    Radius is left out: labels are about spectra, and those that a map is fitted to seldom come with a parallax.
 
     Parameters
     ----------

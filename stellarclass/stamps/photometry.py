@@ -206,7 +206,8 @@ def _measure_chunk(stamps):
     found |= np.where((used.sum(1) >= 2) & ~detected, flags.NOT_DETECTED, 0)
     apertures = np.where(used[..., None], apertures, np.nan).astype(float)
     found |= np.where(_blended(apertures, flux_err, used), flags.BLENDED, 0)
-    return Photometry(flux, flux_err, apertures, background.astype(float), residual, used, found, psf.astype(np.float32))
+    psf = psf.astype(np.float32)
+    return Photometry(flux, flux_err, apertures, background.astype(float), residual, used, found, psf)
 
 
 def _complete_psf(stamps, images, radius):

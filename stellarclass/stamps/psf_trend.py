@@ -7,8 +7,8 @@ from .psf import _HALF, _bright_stars, _centers
 
 __all__ = ["bright_star_moments", "fit_trend", "measure_trend", "star_moments", "width_terms"]
 
-# ln(width) varies by so much over a frame, term by term: standard deviations over the frames of three fields and the PSF
-# models of 31 fields of SDSS run 4510. A frame's own stars must outweigh them.
+# ln(width) varies by so much over a frame, term by term: standard deviations over the frames of three fields and the
+# PSF models of 31 fields of SDSS run 4510. A frame's own stars must outweigh them.
 WIDTH_SPREAD = np.array([0.018, 0.018, 0.012, 0.014, 0.015])
 # Scatter of one star's ln(width) or ellipticity around the smooth trend: what the trend is weighed against.
 _STAR_SCATTER = 0.02
@@ -105,8 +105,9 @@ def star_moments(stack, center, *, steps=18):
     Returns
     -------
     width, shape : ndarray, shape (N,), (N, 6)
-        sqrt of half the sum of the second moments in pixels, and (N, 6): ellipticity ``(Sxx - Syy) / (Sxx + Syy)`` and ``2 Sxy / (Sxx + Syy)``, coma
-        and trefoil in x and y; NaN where the moments do not converge. Bernstein & Jarvis (2002, AJ 123, 583) describe the method.
+        sqrt of half the sum of the second moments in pixels; ellipticity ``(Sxx - Syy) / (Sxx + Syy)`` and
+        ``2 Sxy / (Sxx + Syy)``, coma and trefoil in x and y. NaN where the moments do not converge. Bernstein & Jarvis
+        (2002, AJ 123, 583) describe the method.
     """
     half = min(_HALF, 12)
     middle = stack.shape[-1] // 2

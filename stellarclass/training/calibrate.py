@@ -87,8 +87,8 @@ def fit_radius(residual, sigma, *, level):
     -------
     dict
         ``scale``, ``lower``, ``upper`` for the card's ``radius_calibration``: 68 % of the radii lie within the
-        ``radius_err`` that the output table holds, ``ln(10) * radius * scale * sigma`` on either side of ``radius``, and
-        half of what is left over by ``level`` beyond each end of the interval.
+        ``radius_err`` that the output table holds, ``ln(10) * radius * scale * sigma`` on either side of ``radius``,
+        and half of what is left over by ``level`` beyond each end of the interval.
 
     Examples
     --------
@@ -122,8 +122,8 @@ def fit_radius_groups(residual, sigma, *, bins, classes, shape, level):
     Returns
     -------
     dict
-        ``scale``, ``lower``, ``upper``, each a table of that shape. A group of fewer than 100 stars takes the figures of
-        its whole bin.
+        ``scale``, ``lower``, ``upper``, each a table of that shape. A group of fewer than 100 stars takes the figures
+        of its whole bin.
     """
     tables = {name: np.empty(shape) for name in ("scale", "lower", "upper")}
     for k in range(shape[0]):
@@ -218,7 +218,7 @@ def calibrate_ensemble(ensemble, data):
     entry = {
         **plain,
         "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
-        "class_mix": targets.mean(0).tolist(),
+        "class_mix": targets.mean(0).clip(1e-6).tolist(),
     }
 
     mean, sigma = np.log10(raw.radius[star]), (raw.radius_err / (np.log(10) * raw.radius))[star]

@@ -99,10 +99,11 @@ def main(argv=None):
         ensemble, figures = teach(ensemble, table, name=name, description=LABEL_SYSTEMS[name], seed=4)
         _say(json.dumps(figures, indent=1))
     options = " ".join(f"--{k} {getattr(args, k)}" for k in ("stars", "validation", "calibration", "epochs", "members"))
+    taught = " --labels " + " ".join(f"{name}=TABLE" for name in tables) if tables else ""
     training = {
         "data": (
-            "simulated sky of stellarclass.simulate: no real star took part, save in the tables that it cites; label maps "
-            "of learned systems: real labels and magnitudes, simulated pixels"
+            "simulated sky of stellarclass.simulate: no real star took part, save in the tables that it cites; "
+            "label maps of learned systems: real labels and magnitudes, simulated pixels"
         ),
         "stars": args.stars,
         "config": dataclasses.asdict(config),
@@ -114,7 +115,7 @@ def main(argv=None):
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
-        "command": f"python -m stellarclass.training.default {options} --output DIR",
+        "command": f"python -m stellarclass.training.default {options} --output DIR" + taught,
         "seconds": round(time.perf_counter() - began),
         "validation_losses": losses,
         "simulated_metrics": metrics,

@@ -3,8 +3,8 @@
 
     python -m stellarclass.training.label_map TABLE -o stellarclass/simulate/tables/sdss_label_map.json
 
-TABLE has columns u, g, r, i, z and ``label`` (A, F, G, K or M), in any format that astropy reads. The model is a handful
-of small networks on the colors; what cross-validation says of it is printed and kept with the numbers.
+TABLE has columns u, g, r, i, z and ``label`` (A, F, G, K or M), in any format that astropy reads. The model is three
+small networks on the colors; what cross-validation says of it is printed and kept with the numbers.
 """
 
 import argparse
@@ -118,7 +118,9 @@ def main(argv=None):
     options = {"width": 24 if len(table) > 1500 else 12}
     targets = np.array([CLASSES.index(label) for label in table.labels])
     figures = class_figures(cross_validate(table, **options)[table.own], targets[table.own], 0.9, CLASSES)
-    figures = {name: figures[name] for name in ("accuracy", "balanced_accuracy", "within_one_class", "log_loss", "recall")}
+    figures = {
+        name: figures[name] for name in ("accuracy", "balanced_accuracy", "within_one_class", "log_loss", "recall")
+    }
     fitted = fit_label_map(table.colors, table.labels, **options)
     result = {
         "source": args.source,

@@ -9,8 +9,8 @@ from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
 
 from ..astrometry import Astrometry
-from ..exceptions import InputError
-from ..nets.combination import calibrate, class_sets, conformal_threshold
+from ..exceptions import EnsembleError, InputError
+from ..nets.combination import calibrate, class_sets, conformal_threshold, mean_log_probabilities
 from ..nets.compact import CompactNet
 from ..nets.ensemble import Ensemble
 from ..nets.label_map import LabelMap
@@ -120,6 +120,13 @@ def add_label_system(
         raise TypeError(f"ensemble {ensemble.name!r} is not of compact networks, whose physical outputs a map needs")
     if name == "pecaut_mamajek":
         raise InputError("label system 'pecaut_mamajek' follows from BP-RP and cannot be taught; choose another name")
+    try:  # what would only come to light at the end
+        CompactNet(label_systems=(name,))
+        _with_entry(ensemble.card, name, {"description": description})
+    except (ValueError, EnsembleError) as err:
+        raise InputError(f"label system {name!r}: {err}") from err
+    if folds < 2:
+        raise InputError(f"folds = {folds}: cross-validation needs two at least")
     targets, stars = _checked(ensemble, labels, stars)
     outputs = _physical(ensemble, [stamps] if isinstance(stamps, Stamps) else stamps, astrometry, len(targets))
     fold = _folds(targets, stars, folds, seed)
@@ -132,9 +139,7 @@ def add_label_system(
             rows = torch.from_numpy(np.flatnonzero(fold == k))
             with torch.no_grad():
                 held_out[i, rows] = member_maps[k]({n: v[rows] for n, v in member_outputs.items()}).double().numpy()
-    log_p = np.logaddexp.reduce(
-        held_out - np.logaddexp.reduce(held_out, axis=2, keepdims=True), axis=0
-    ) - np.log(len(held_out))
+    log_p = mean_log_probabilities(held_out, ensemble.class_weights)
     temperature, _ = fit_scaling(log_p, np.eye(classes)[targets], biased=False)
     p = calibrate(log_p, temperature=temperature)
     level = ensemble.card.levels["class_set"]
@@ -185,6 +190,8 @@ def _physical(ensemble, parts, astrometry, n):
             done += len(chunk)
     if done != n:
         raise InputError(f"{done} stamps and {n} labels: one label for each is meant")
+    if astrometry is not None and len(astrometry) != n:
+        raise InputError(f"astrometry of {len(astrometry)} stars for {n} stamps")
     return [{k: torch.cat([part[k] for part in answer]) for k in LabelMap.inputs} for answer in answers]
 
 
@@ -240,7 +247,8 @@ def _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress):
             weight = seen[:, rows].repeat(len(outputs), 1).flatten()
             optimizer.zero_grad(set_to_none=True)
             # Each map has its own mean: the sum over maps keeps their gradients apart.
-            ((loss * weight).view(len(maps), -1).sum(1) / weight.view(len(maps), -1).sum(1).clamp_min(1)).sum().backward()
+            shares = weight.view(len(maps), -1).sum(1).clamp_min(1)
+            ((loss * weight).view(len(maps), -1).sum(1) / shares).sum().backward()
             optimizer.step()
             step += 1
         if progress is not None:
@@ -295,10 +303,9 @@ def _with_maps(ensemble, name, maps, entry):
         new.load_state_dict({k: v.cpu() for k, v in member.state_dict().items()} | state)
         members.append(new)
     blank = tuple(dataclasses.replace(m, file="", sha256="") for m in ensemble.card.members)
-    card = dataclasses.replace(
-        ensemble.card,
-        architecture_kwargs=kwargs,
-        label_systems={**ensemble.card.label_systems, name: entry},
-        members=blank,
-    )
+    card = dataclasses.replace(_with_entry(ensemble.card, name, entry), architecture_kwargs=kwargs, members=blank)
     return Ensemble(members, card, device=ensemble.device)
+
+
+def _with_entry(card, name, entry):
+    return dataclasses.replace(card, label_systems={**card.label_systems, name: entry})

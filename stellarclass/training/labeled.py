@@ -7,6 +7,7 @@ import numpy as np
 from astropy.table import Table
 
 from ..exceptions import InputError
+from ..nets.combination import conformal_threshold
 from ..physics import CLASSES
 from ..simulate import render_stars
 from .label_systems import add_label_system, class_figures
@@ -89,7 +90,7 @@ class LabelTable:
         return cls(magnitudes[use], labels[use])
 
     def anchored(self, other):
-        """This table and some stars of another system's that no pipeline could call otherwise.
+        """The table and some stars of another system's that no pipeline could call otherwise.
 
         Parameters
         ----------
@@ -158,16 +159,18 @@ def teach(ensemble, table, *, name, description, seed, progress=None):
         progress=progress,
     )
     targets = np.array([CLASSES.index(label) for label in labels])
-    threshold = fit.ensemble.card.label_systems[name]["calibration"]["threshold"]
-    which = np.where(np.tile(table.own, len(kinds)), np.repeat(kinds, len(table)), "anchor")
+    # Anchors are easy; what a class set promises is for the system's own stars.
+    own = np.tile(table.own, len(kinds))
+    level = ensemble.card.levels["class_set"]
+    threshold = conformal_threshold(fit.probabilities[own], targets[own], level=level)
+    fit.ensemble.card.label_systems[name]["calibration"]["threshold"] = threshold
+    which = np.where(own, np.repeat(kinds, len(table)), "anchor")
     figures = {
         kind: class_figures(fit.probabilities[which == kind], targets[which == kind], threshold, CLASSES)
         for kind in dict.fromkeys(kinds.tolist())
     }
     fit.ensemble.card.label_systems[name]["fit"] |= {"cross_validated": figures, "stars": fit.figures["stars"]}
     return fit.ensemble, figures
-
-
 
 
 def _rendered(table, kinds, rng):

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 __all__ = ["TrainingConfig", "evaluate_loss", "physical_loss", "train_network"]
 
-_LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "intruder": 0.5, "pecaut_mamajek": 0.5}
+_LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 2.0, "intruder": 0.5, "pecaut_mamajek": 0.5}
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ def physical_loss(outputs, batch):
     """
     parts = {"intruder": F.binary_cross_entropy_with_logits(outputs["intruder"], batch["target_intruder"])}
     star = (batch["target_intruder"] < 0.5).nonzero()[:, 0]
+    # Without a single star the means are NaN, which no batch of a training set ever is.
     outputs = {name: value[star] for name, value in outputs.items()}
     batch = {name: value[star] for name, value in batch.items() if name.startswith("target_")}
     # A color error is the simulated truth's, never below 5 mmag: the floor keeps bright stars from ruling the sum.
@@ -184,14 +185,18 @@ def evaluate_loss(network, data, device="cpu"):
         The parts of `physical_loss`.
     """
     network.eval()
-    sums, n = {}, len(data["features"])
+    sums, counts = {}, {}
     with torch.inference_mode():
-        for k in range(0, n, 4096):
+        for k in range(0, len(data["features"]), 4096):
             batch = {name: torch.from_numpy(value[k : k + 4096]).to(device).float() for name, value in data.items()}
+            stars = int((batch["target_intruder"] < 0.5).sum())
             _, parts = physical_loss(network(batch), batch)
             for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + value * len(batch["features"]) / n
-    return sums
+                count = len(batch["features"]) if name == "intruder" else stars
+                if count:
+                    sums[name] = sums.get(name, 0.0) + value * count
+                    counts[name] = counts.get(name, 0) + count
+    return {name: value / counts[name] for name, value in sums.items()}
 
 
 def _checkpoint(folder, network, optimizer, epoch, run):
