@@ -8,11 +8,14 @@ from ..archives.base import BANDS
 from ..exceptions import InputError
 from ..stamps import detector
 from ..stamps.cutouts import LINEAR, _fill_psfs, field_psf, sky_sigma
-from ..stamps.psf import TYPICAL_PSF
+from ..stamps.psf import TYPICAL_PSF, fwhm, measure_psf
 from ..stamps.psf_trend import bright_star_moments, fit_trend, width_terms
 from .conditions import _CORE, _PER_COUNT, _SKY_COUNTS, _VARIATION_SPREAD, SHAPE_NAMES, VARIATION_NAMES, Conditions
+from .pointspread import local_psf, star_images
 
 __all__ = ["conditions_from_field"]
+
+_GRID, _STEP = 7, 64  # stars along each side of a test image, and their distance in pixels
 
 
 def conditions_from_field(field):
@@ -62,6 +65,7 @@ def conditions_from_field(field):
         limit = (LINEAR - sky[k]) * per_count[k]
         shape[k], variation[k] = _measure_shape(frame.data, sigma=max(sky_sigma(frame.data), 1e-6), limit=limit)
         noise[k] = _noise(frame.data / frame.nanomaggies_per_count, np.sqrt(sky[k] / gains[k] + darks[k]))
+        psf[k] = _refined(psf[k], shape[k])
     return Conditions(
         psf=psf[None],
         sky=sky[None],
@@ -86,6 +90,21 @@ def _measure_shape(data, *, sigma, limit):
     shape[2:6] = np.median(moments[:, 2:], axis=0)
     shape[6] = _CORE[0]
     return shape, variation
+
+
+def _refined(psf, shape):
+    """Profile (6,) with a width that comes out as it was when stars of this shape (7,) are drawn and measured."""
+    steps = np.arange(-_STEP // 2, _STEP // 2)
+    rng = np.random.default_rng(1)
+    offsets = rng.uniform(-0.5, 0.5, (_GRID**2, 2))
+    drawn = local_psf(psf, shape, np.zeros(len(VARIATION_NAMES)), np.zeros(len(offsets)), np.zeros(len(offsets)))
+    stars = star_images(*drawn, steps - offsets[:, :1], steps - offsets[:, 1:])
+    image = stars.reshape(_GRID, _GRID, _STEP, _STEP).swapaxes(1, 2).reshape(_GRID * _STEP, _GRID * _STEP)
+    found = measure_psf(image, sigma=float(image.max()) / 1000, limit=np.inf)
+    if np.isfinite(found).all():
+        psf = psf.copy()
+        psf[[0, 1, 5]] *= np.clip(fwhm(psf) / fwhm(found), 0.9, 1.1)
+    return psf
 
 
 def _noise(counts, expected):

@@ -20,7 +20,7 @@ def night_and_frames():
 
 
 def test_noise_is_what_the_frames_give(night_and_frames):
-    """Whole counts make the estimate jump by a tenth; most frames must come out right to a few per cent all the same."""
+    """Whole counts make the estimate jump by a tenth; most frames must come out right all the same."""
     night, contents = night_and_frames
     found = np.array([sky_sigma(contents.frames[band].data) for band in BANDS])
     np.testing.assert_allclose(np.median(measured_sigma(night)[0] / found), 1, atol=0.03)

@@ -98,7 +98,8 @@ def test_nan_pixels_are_masked(sky, psf):
 def test_saturated_stars_are_found_by_their_crater_and_by_their_peak():
     bright = simulate.field(seed=5, n_stars=12, r_range=(11.0, 12.5) * u.mag)
     coords = bright.coords
-    stamps = cut_field(bright.contents, coords.ra.deg, coords.dec.deg)
+    # A frame of nothing but craters has no star to measure its PSF on.
+    stamps = cut_field(bright.contents, coords.ra.deg, coords.dec.deg, psf=bright.conditions.psf[0])
     assert ((stamps.masks[:, 2] & MASK_SATURATED) > 0).any((1, 2)).all()
     # SDSS interpolates over saturated cores: carve such a crater into a star that is not saturated itself.
     conditions = simulate.draw_conditions(50, seed=6)

@@ -1,0 +1,437 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Twins of real fields: the same stars under the same sky through the same camera, with noise of their own.
+
+A twin shows how true the simulated sky is: whatever tells a real frame from its twin is something that the simulation
+does not know about.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from ..archives.base import BANDS, Field, Frame
+from ..exceptions import InputError
+from ..stamps import detector
+from ..stamps.psf import measure_psf
+from .framepsf import FramePsf, measure_frame_psf
+from .framesources import aperture_fluxes, detect, fit_fluxes, paint
+
+__all__ = ["Twin", "twin"]
+
+LINEAR = 30_000.0
+"""Counts below which every chip is linear."""
+BLOOM_COUNTS = 55_000.0
+"""Counts at which a pixel of a twin is full."""
+
+_DETECTION_ORDER = "rigzu"
+_MOST_SOURCES = 12000  # in a globular cluster there are more, all on top of each other
+_MOST_NEIGHBORS = 2500
+_MESH = 64  # pixels: what varies more slowly is the sky model's error
+_STRIPS = 16  # parts of a row with a noise of their own
+_FAINT_DEPTH, _FAINT_SLOPE = 2.5, 0.3  # magnitudes below the limit of detection, dex per mag
+_MANTISSA = 9  # bits that SDSS leaves of the 23 of a float32
+
+
+@dataclass
+class Twin:
+    """The simulated twin of a real field.
+
+    Attributes
+    ----------
+    contents : `~stellarclass.archives.base.Field`
+        Frames of the same bands, calibration, sky model and astrometry as the real ones.
+    truth : `~astropy.table.QTable`
+        One row per source that was found on the real field: ``ra``, ``dec`` [deg], ``flux`` (N, 5) as it was put into
+        the twin, ``measured`` and ``measured_err`` (N, 5) as fitted on the real frames, in nanomaggies (NaN where there is no
+        frame).
+    psfs : dict of str to `~stellarclass.simulate.framepsf.FramePsf`
+        The PSF of each band.
+    """
+
+    contents: Field
+    truth: QTable
+    psfs: dict
+
+
+def twin(field, *, seed, empirical=True):
+    """Simulate a real field once more.
+
+    Parameters
+    ----------
+    field : `~stellarclass.archives.base.Field`
+        Real frames, one or more.
+    seed : int
+        The same seed gives the same twin.
+    empirical : bool
+        Whether the PSF includes what the frame's own stars have beyond the formula (see
+        `stellarclass.simulate.framepsf`).
+
+    Returns
+    -------
+    Twin
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If the field has no frame.
+    """
+    if not field.frames:
+        raise InputError(f"field {field.key} has no frame to make a twin of")
+    rng = np.random.default_rng([seed, *field.key])
+    first = next(b for b in _DETECTION_ORDER if b in field.frames)
+    scenes = {first: _measure(field, first, None, empirical)}
+    frame = field.frames[first]
+    ra, dec = frame.wcs.wcs_pix2world(scenes[first].x, scenes[first].y, 0)
+    for band in BANDS:
+        if band in field.frames and band != first:
+            scenes[band] = _measure(field, band, (ra, dec, scenes[first].flux), empirical)
+    measured = np.full((len(ra), len(BANDS)), np.nan)
+    error = measured.copy()
+    for band, scene in scenes.items():
+        k = BANDS.index(band)
+        measured[:, k], error[:, k] = scene.flux[: len(ra)], scene.error[: len(ra)]
+    flux = _without_noise(rng, measured, error, BANDS.index(first))
+    faint = _faint(rng, flux, error, BANDS.index(first))
+    ny, nx = frame.data.shape
+    fx, fy = rng.uniform(-10, nx + 10, len(faint)), rng.uniform(-10, ny + 10, len(faint))
+    faint_ra, faint_dec = frame.wcs.wcs_pix2world(fx, fy, 0)
+    frames = {}
+    for band in (b for b in BANDS if b in field.frames):
+        k, wcs = BANDS.index(band), field.frames[band].wcs
+        place = wcs.wcs_world2pix(faint_ra, faint_dec, 0)
+        frames[band] = _render(rng, field, scenes[band], flux[:, k], (*place, faint[:, k]))
+    truth = QTable({"ra": ra * u.deg, "dec": dec * u.deg, "flux": flux, "measured": measured, "measured_err": error})
+    missing = {b: field.missing.get(b, "not simulated") for b in BANDS if b not in frames}
+    return Twin(Field(field.key, frames, missing), truth, {b: s.psf for b, s in scenes.items()})
+
+
+@dataclass
+class _Scene:
+    """What was found on one frame."""
+
+    band: str
+    psf: FramePsf
+    sigma: float
+    x: np.ndarray
+    y: np.ndarray
+    flux: np.ndarray
+    error: np.ndarray
+    own: np.ndarray  # sources that only this band has: x, y, flux, shape (3, K)
+    left: np.ndarray
+    blank: np.ndarray
+
+
+def _noise(values):
+    """Standard deviation without the outermost: quantised pixels make a median jump."""
+    values = values[np.isfinite(values)]
+    if values.size < 10:
+        return np.nan
+    middle, spread = np.median(values), 1.4826 * np.median(np.abs(values - np.median(values)))
+    for _ in range(3):
+        spread = values[np.abs(values - middle) < 3.5 * spread].std()
+    return float(spread)
+
+
+def _sample_noise(data):
+    """Noise of blank sky from the lower flank of the pixels' distribution."""
+    sample = data[::5, ::5]
+    sample = sample[np.isfinite(sample)]
+    low, middle = np.percentile(sample, [15.87, 50])
+    return float(middle - low)
+
+
+def _measure(field, band, coordinates, empirical):
+    frame = field.frames[band]
+    data = np.nan_to_num(frame.data)
+    k = BANDS.index(band)
+    per_count = float(np.median(frame.nanomaggies_per_count))
+    sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
+    sigma = _sample_noise(data)
+    limit = (LINEAR - sky) * per_count
+    round_psf = measure_psf(data, sigma=sigma, limit=limit).astype(float)
+    width = round_psf[0] if np.isfinite(round_psf[0]) else 1.3
+    good = ~ndimage.binary_dilation(data > limit, iterations=3)
+    if coordinates is None:
+        x, y = (v[:_MOST_SOURCES] for v in detect(data, sigma=sigma, width=width))
+    else:
+        x, y = frame.wcs.wcs_world2pix(*coordinates[:2], 0)
+    rough = aperture_fluxes(data, x, y)
+    color = None if coordinates is None else _color(rough, coordinates[2], 60 * sigma)
+    chosen = _isolated(data.shape, x, y, rough, sigma, good)
+    per_electron = per_count / detector.gain(field.key.run, field.key.camcol)[k]
+    known = {"sigma": sigma, "flux_per_electron": per_electron, "profile": round_psf}
+    dark = ndimage.uniform_filter(data, 7) < 1.5 * sigma
+    background = _mesh_background(data, good & dark, sigma)
+    psf, _ = measure_frame_psf(data - background, x[chosen], y[chosen], **known)
+    move = "each" if coordinates is None else "together"
+    # Once more, with neighbors and background as well known as they are now.
+    bright = np.sort(np.argsort(-rough)[:_MOST_NEIGHBORS])
+    flux, _, bx, by, left = fit_fluxes(data, psf, x[bright], y[bright], sigma=sigma, good=good, passes=2, move=move,
+                                       color=None if color is None else color[bright])  # fmt: skip
+    stars = np.isin(bright, chosen)
+    background = _mesh_background(left, good & (np.abs(data - left) < sigma) & (left < 4 * sigma), sigma)
+    alone = left - background + paint(psf, bx[stars], by[stars], np.nan_to_num(flux[stars]), sigma=sigma)
+    psf, _ = measure_frame_psf(alone, bx[stars], by[stars], **known)
+    if not empirical:
+        psf = replace(psf, residual=0 * psf.residual)
+    flux, error, x, y, left = fit_fluxes(data, psf, x, y, sigma=sigma, good=good, move=move, color=color)
+    own, left = _own_sources(left, psf, sigma, width, good)
+    light = data - left
+    blank = (np.abs(light) < 0.3 * sigma) & good & ~ndimage.binary_dilation(~good, iterations=20)
+    blank &= np.abs(left) < 5 * sigma
+    return _Scene(band, psf, sigma, x, y, flux, error, own, left, blank)
+
+
+def _color(flux, reference, limit):
+    """Logarithm of the ratio of fluxes of bright sources, its median taken out; 0 for the others."""
+    color = np.zeros(len(flux))
+    bright = np.flatnonzero((flux > limit) & (np.nan_to_num(reference) > 0))
+    if len(bright):
+        color[bright] = np.log(flux[bright] / reference[bright])
+        color[bright] = (color[bright] - np.median(color[bright])).clip(-1.5, 1.5)
+    return color
+
+
+def _isolated(shape, x, y, flux, sigma, good):
+    """Sources bright enough to show the PSF, unsaturated and without a neighbor of 3 % of their light in 16 pixels."""
+    ny, nx = shape
+    bright = (flux > 300 * sigma) & (x > 21) & (x < nx - 22) & (y > 21) & (y < ny - 22)
+    rows = np.flatnonzero(bright)
+    columns, lines = np.round(x[rows]).astype(int), np.round(y[rows]).astype(int)
+    steps = np.arange(-8, 9)
+    linear = good[lines[:, None, None] + steps[:, None], columns[:, None, None] + steps].all((1, 2))
+    rows = rows[linear]
+    if not len(rows):
+        return rows
+    tree = cKDTree(np.stack([x, y], 1))
+    alone = []
+    for i, near in zip(rows, tree.query_ball_point(np.stack([x[rows], y[rows]], 1), 16), strict=True):
+        others = flux[[j for j in near if j != i]]
+        alone.append(not (others > 0.03 * flux[i] + 15 * sigma).any())
+    rows = rows[np.array(alone)]
+    return rows[np.argsort(-flux[rows], kind="stable")[:300]]
+
+
+def _own_sources(left, psf, sigma, width, good):
+    """What stands out when the sources of the list are gone: objects of this band's own, rims of galaxies."""
+    x, y = detect(np.where(good, left, 0), sigma=sigma, width=width, threshold=5.0)
+    x, y = x[:_MOST_SOURCES], y[:_MOST_SOURCES]
+    if not len(x):
+        return np.zeros((3, 0)), left
+    flux, error, x, y, left = fit_fluxes(left, psf, x, y, sigma=sigma, good=good, passes=2)
+    return np.stack([x, y, np.nan_to_num(flux)]), left
+
+
+def _without_noise(rng, flux, error, reference):
+    """Fluxes as they might be without their noise, by what sources of like colors have.
+
+    Rendered with noise once more, measured fluxes would scatter by the square root of two too much.
+    """
+    result = np.nan_to_num(flux)
+    base = flux[:, reference]
+    usable = base > 6 * error[:, reference]
+    rows = np.flatnonzero(usable)
+    if len(rows) < 40:
+        return result
+    others = [k for k in range(flux.shape[1]) if k != reference and np.isfinite(flux[:, k]).any()]
+    ratio = flux[rows][:, others] / base[rows, None]
+    ratio_error = error[rows][:, others] / base[rows, None]
+    # Similar are sources of like brightness and like colors, each color counted by how well it is known.
+    score = np.arcsinh(ratio / np.nanmedian(np.abs(ratio), axis=0))
+    quality = np.nanmedian(ratio_error / np.maximum(np.abs(ratio), 1e-6), axis=0)
+    score = np.nan_to_num(score * np.clip(0.1 / quality, 0.02, 2))
+    features = np.column_stack([score, 0.2 * np.log(base[rows])])
+    near = cKDTree(features).query(features, k=25)[1]
+    for column, k in enumerate(others):
+        group, group_error = ratio[near, column], ratio_error[near, column]
+        middle = _row_medians(group)
+        spread = 1.4826 * _row_medians(np.abs(group - middle[:, None]))
+        noise = _row_medians(group_error)
+        prior = np.sqrt(np.maximum(spread**2 - noise**2, (0.1 * spread) ** 2 + 1e-12))
+        own = ratio_error[:, column]
+        share = prior**2 / (prior**2 + own**2)
+        drawn = middle + share * (ratio[:, column] - middle) + np.sqrt(share) * own * rng.standard_normal(len(rows))
+        faint = (ratio[:, column] < 10 * own) & np.isfinite(drawn)
+        result[rows[faint], k] = np.maximum(drawn[faint], 0) * base[rows[faint]]
+    return result
+
+
+def _row_medians(values):
+    """Median of each row's finite values; NaN where there is none."""
+    result = np.full(len(values), np.nan)
+    some = np.isfinite(values).any(1)
+    result[some] = np.nanmedian(values[some], axis=1)
+    return result
+
+
+def _faint(rng, flux, error, reference):
+    """Fluxes of sources too faint to be found, by the counts and colors of the faintest that were: shape (M, 5)."""
+    signal = flux[:, reference] / error[:, reference]
+    last = np.flatnonzero((signal > 7) & (signal < 17.6))  # one magnitude
+    if len(last) < 5:
+        return np.zeros((0, flux.shape[1]))
+    limit = 5.5
+    bright = 2.5 * np.log10(12.0 / limit)
+    steps = np.linspace(0, _FAINT_DEPTH, 26)
+    growth = 10 ** (_FAINT_SLOPE * (bright + (steps[1:] + steps[:-1]) / 2)) * np.diff(steps)
+    number = rng.poisson(len(last) * growth)
+    fainter = np.concatenate([rng.uniform(a, b, n) for a, b, n in zip(steps[:-1], steps[1:], number, strict=True)])
+    like = rng.choice(last, len(fainter))
+    target = limit * np.median(error[last, reference]) * 10 ** (-0.4 * fainter)
+    return np.maximum(flux[like], 0) * (target / flux[like, reference])[:, None]
+
+
+def _sky_in_counts(frame):
+    """The sky model at every pixel, as SDSS interpolates it."""
+    ny, nx = frame.data.shape
+    rows, columns = frame.sky.shape
+    grid = np.meshgrid(np.linspace(0, rows - 1, ny), np.linspace(0, columns - 1, nx), indexing="ij")
+    return ndimage.map_coordinates(frame.sky, grid, order=1).astype(np.float32)
+
+
+def _mesh_background(left, blank, sigma):
+    """What varies slowly: medians of meshes, smoothed, interpolated."""
+    ny, nx = left.shape
+    my, mx = -(-ny // _MESH), -(-nx // _MESH)
+    values, weight = np.zeros((my, mx)), np.zeros((my, mx))
+    for j in range(my):
+        for i in range(mx):
+            part = (slice(j * _MESH, (j + 1) * _MESH), slice(i * _MESH, (i + 1) * _MESH))
+            pixels = left[part][blank[part]]
+            if pixels.size > 200:
+                values[j, i], weight[j, i] = np.clip(pixels, -4 * sigma, 4 * sigma).mean(), pixels.size
+    total = ndimage.gaussian_filter(weight, 0.8)
+    smooth = ndimage.gaussian_filter(values * weight, 0.8) / np.maximum(total, 1e-9)
+    middle = float((values * weight).sum() / max(weight.sum(), 1))
+    smooth = np.where(total > 50, smooth, middle)
+    grid = np.meshgrid((np.arange(ny) + 0.5) / _MESH - 0.5, (np.arange(nx) + 0.5) / _MESH - 0.5, indexing="ij")
+    return ndimage.map_coordinates(smooth, grid, order=1, mode="nearest").astype(np.float32)
+
+
+def _column_variance(left, blank):
+    """Variance of blank sky by column: smooth within each amplifier's half."""
+    nx = left.shape[1]
+    edges = np.linspace(0, nx, _STRIPS + 1).astype(int)
+    strips = np.array([_noise(left[:, a:b][blank[:, a:b]]) for a, b in zip(edges[:-1], edges[1:], strict=True)]) ** 2
+    known = np.isfinite(strips)
+    strips = np.where(known, strips, np.nanmedian(strips))
+    middles = (edges[1:] + edges[:-1]) / 2
+    columns, result = np.arange(nx), np.empty(nx)
+    for half in (slice(0, _STRIPS // 2), slice(_STRIPS // 2, _STRIPS)):
+        where = slice(edges[half.start], edges[half.stop])
+        result[where] = np.polyval(np.polyfit(middles[half], strips[half], 2), columns[where])
+    return np.maximum(result, 0.25 * np.median(strips))
+
+
+def _render(rng, field, scene, flux, faint):
+    frame = field.frames[scene.band]
+    k = BANDS.index(scene.band)
+    per_count = frame.nanomaggies_per_count.astype(np.float32)[None, :]
+    sky = _sky_in_counts(frame)
+    jitter = rng.standard_normal((len(flux), 3)).clip(-2.5, 2.5)
+    image = paint(scene.psf, scene.x, scene.y, flux, sigma=scene.sigma, jitter=jitter)
+    image += paint(scene.psf, *scene.own, sigma=scene.sigma)
+    unseen = paint(scene.psf, *faint, sigma=scene.sigma)
+    background = _mesh_background(scene.left, scene.blank, scene.sigma)
+    bumps = unseen[scene.blank].std() if scene.blank.any() else 0.0
+    image += background + unseen - unseen.mean()
+    flat = scene.left - background
+    variance = np.maximum(_column_variance(flat, scene.blank) - bumps**2, 1e-12)
+    kernel = _noise_kernel(flat, unseen - unseen.mean(), scene.blank)
+    variance = (variance / per_count[0] ** 2).astype(np.float32)  # counts squared
+    gain = detector.gain(field.key.run, field.key.camcol)[k]
+    level = np.maximum(sky.mean(0), 1.0)
+    gain = np.maximum(gain, level / variance).astype(np.float32)  # photons cannot be noisier than the sky is
+    dark = variance - level / gain
+    counts = image / per_count + sky
+    noise = _skewed(rng, image.shape, *_noise_shape(flat, unseen - unseen.mean(), scene.blank))
+    noise *= np.sqrt(np.maximum(counts, 0.5) / gain + np.maximum(dark, 0))
+    noise = ndimage.convolve(noise, kernel, mode="wrap")
+    noisy = np.minimum(counts + noise, BLOOM_COUNTS)
+    bad = _bad_columns(np.nan_to_num(frame.data) / per_count + sky)
+    noisy[:, bad] = _bridge(noisy)[:, bad - 2]
+    noisy = np.round(noisy)
+    return Frame(scene.band, _shorten((noisy - sky) * per_count), frame.wcs, frame.epoch, frame.nanomaggies_per_count, frame.sky)
+
+
+def _noise_shape(flat, unseen, blank):
+    """Skewness and excess kurtosis of blank sky, faint sources aside."""
+    if np.count_nonzero(blank) < 10_000:
+        return 0.0, 0.0
+    values, sources = flat[blank], unseen[blank]
+    values = values - values.mean()
+    spread = values.std()
+    values = values[np.abs(values) < 4.5 * spread]
+    third = (values**3).mean() - ((sources - sources.mean()) ** 3).mean()
+    # A normal distribution cut at 4.5 sigma has a kurtosis of -0.01.
+    fourth = (values**4).mean() / values.var() ** 2 - 3 + 0.01
+    return float(np.clip(third / spread**3, -0.3, 0.3)), float(np.clip(fourth, -0.1, 0.3))
+
+
+def _skewed(rng, shape, skewness, kurtosis):
+    """Noise of unit variance, normal but for these (Cornish & Fisher 1938, to first order)."""
+    z = rng.standard_normal(shape, dtype=np.float32)
+    z += np.float32(skewness / 6) * (z**2 - 1) + np.float32(kurtosis / 24) * (z**3 - 3 * z)
+    return z / np.float32(np.sqrt(1 + skewness**2 / 18 + kurtosis**2 / 96))
+
+
+def _noise_kernel(flat, unseen, blank, reach=2):
+    """What white noise has to be convolved with to be as correlated as blank sky is, faint sources aside.
+
+    The readout leaves some correlation between pixels of a row, up to a few per cent.
+    """
+    ny, nx = flat.shape
+    size = 2 * reach + 1
+    covariance = np.zeros((size, size))
+    for dy in range(reach + 1):
+        for dx in range(-reach, reach + 1):
+            a = (slice(dy, ny), slice(max(dx, 0), nx + min(dx, 0)))
+            b = (slice(0, ny - dy), slice(max(-dx, 0), nx + min(-dx, 0)))
+            both = blank[a] & blank[b]
+            products = np.where(both, flat[a] * flat[b] - unseen[a] * unseen[b], 0)
+            values = _block_means(products, both)
+            covariance[reach + dy, reach + dx] = covariance[reach - dy, reach - dx] = values
+    kernel = np.zeros((size, size), np.float32)
+    kernel[reach, reach] = 1
+    middle = covariance[reach, reach]
+    if middle > 0:
+        # To first order a kernel of half the correlation does it; correlations are a few per cent.
+        kernel += 0.5 * np.clip(covariance / middle, -0.1, 0.1).astype(np.float32)
+        kernel[reach, reach] = 1
+    return kernel / np.sqrt((kernel**2).sum())
+
+
+_INTERPOLATION = (-0.27, 0.77, 0.77, -0.27)
+"""What SDSS puts in place of a bad column: this of the two on either side, as the frames themselves show."""
+
+
+def _bridge(counts):
+    """What each column but the outer two would be if it were interpolated."""
+    parts = (counts[:, :-4], counts[:, 1:-3], counts[:, 3:-1], counts[:, 4:])
+    return sum(c * part for c, part in zip(_INTERPOLATION, parts, strict=True))
+
+
+def _bad_columns(counts):
+    """Columns that SDSS has interpolated over: they agree with their neighbors to within rounding."""
+    sample = counts[::4]
+    off = np.median(np.abs(sample[:, 2:-2] - _bridge(sample)), axis=0)
+    return 2 + np.flatnonzero(off < 0.7)
+
+
+def _block_means(values, good, side=128):
+    """Median over blocks of the mean of the good pixels: a crowded corner does not speak for the rest."""
+    ny, nx = (n // side for n in values.shape)
+    blocks = [v[: ny * side, : nx * side].reshape(ny, side, nx, side).sum((1, 3), dtype=float) for v in (values, good)]
+    usable = blocks[1] > 0.5 * blocks[1].max(initial=1)
+    return float(np.median(blocks[0][usable] / blocks[1][usable])) if usable.any() else 0.0
+
+
+def _shorten(values):
+    """Round floats to the few bits that SDSS's frames keep of them."""
+    cut = 23 - _MANTISSA
+    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
+    return ((bits + np.uint32(1 << (cut - 1))) & np.uint32(0xFFFFFFFF << cut & 0xFFFFFFFF)).view(np.float32)
