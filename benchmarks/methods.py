@@ -33,7 +33,9 @@ def training_sets(args):
         return read_set(args.training, "train"), read_set(args.training, "calibration")
     data = make_training_set(_OWN_STARS, seed=_OWN_SEED, recipe=recipes.to_dict(PhotometricRecipe()), processes=2)
     data.pop("residual")
-    cut = _OWN_STARS * 5 // 6
+    star = data.pop("target_intruder") < 0.5
+    data = {name: value[star] for name, value in data.items()}
+    cut = star.sum() * 5 // 6
     return tuple({k: v[rows] for k, v in data.items()} for rows in (slice(cut), slice(cut, None)))
 
 

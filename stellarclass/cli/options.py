@@ -5,7 +5,6 @@ import argparse
 import sys
 
 __all__ = [
-    "LABEL_SYSTEMS",
     "add_common",
     "add_verb",
     "class_mix",
@@ -15,7 +14,6 @@ __all__ = [
     "show_progress",
 ]
 
-LABEL_SYSTEMS = ("sdss", "pecaut_mamajek")
 
 
 def add_verb(verbs, name, run, *, summary, description, example):
@@ -154,7 +152,7 @@ def add_network(parser):
     group = parser.add_argument_group("how")
     group.add_argument("--ensemble", metavar="NAME", help="ensemble by name or folder (default: default)")
     group.add_argument(
-        "--label-system", choices=LABEL_SYSTEMS, metavar="NAME", help=f"whose classes: {' or '.join(LABEL_SYSTEMS)}"
+        "--label-system", metavar="NAME", help="whose classes: sdss, lamost, pecaut_mamajek, or what the ensemble was taught"
     )
     group.add_argument(
         "--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: a GPU if there is one)"

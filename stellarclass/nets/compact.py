@@ -61,6 +61,9 @@ class CompactNet(nn.Module):
         A learned map from the outputs above alone, for each of ``label_systems``.
     """
 
+    knows_intruders = True
+    """That ``intruder`` is among the outputs."""
+
     def __init__(
         self,
         *,

@@ -42,7 +42,8 @@ def read_set(folder, kind):
     Returns
     -------
     dict of str to ndarray
-        Features and targets, without images: see `stellarclass.training.simulated.make_training_set`.
+        Features and targets of the stars, without images and intruders: see
+        `stellarclass.training.simulated.make_training_set`.
 
     Raises
     ------
@@ -54,7 +55,9 @@ def read_set(folder, kind):
         raise FileNotFoundError(f"no complete set {kind}-* in {folder}; stellarclass.training.default --work makes one")
     largest = max(sets, key=lambda p: int(p.name.rpartition("-")[2]))
     paths = sorted(p for p in largest.glob("*.npy") if p.stem != "residual")
-    return {p.stem: np.load(p, allow_pickle=False) for p in paths}
+    data = {p.stem: np.load(p, allow_pickle=False) for p in paths}
+    star = data.pop("target_intruder") < 0.5
+    return {name: value[star] for name, value in data.items()}
 
 
 def _label_systems(data):

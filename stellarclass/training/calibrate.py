@@ -26,6 +26,7 @@ DOMAIN_FALSE_ALARM = 0.005
 PARALLAX_SNR_EDGES = (3.0, 10.0, 30.0)
 """Parallax S/N at which radii are calibrated anew; stars without a parallax are a group of their own."""
 _MIN_GROUP = 100
+_GROUP_SYSTEM = "pecaut_mamajek"  # whose classes radii are calibrated by: by color, whatever the labels
 
 
 def fit_scaling(log_probabilities, targets, *, biased=True):
@@ -173,24 +174,26 @@ def fit_domain(features, intruder_probability=None):
     return domain
 
 
-def calibrate_ensemble(ensemble, data):
+def calibrate_ensemble(ensemble, data, *, seed=0):
     """A new ensemble of the same networks whose card holds calibrations fitted to ``data``.
 
     Parameters
     ----------
     ensemble : `~stellarclass.nets.ensemble.Ensemble`
-        Of compact networks on the recipe ``photometric``. Its system ``pecaut_mamajek``, radius and domain are
-        calibrated; what it holds of these is replaced, not added to.
+        On the recipe ``photometric``, radius in log10 space. Calibrations of the radius, of the domain and of the label
+        systems that ``data`` has targets for are replaced, not added to.
     data : dict of str to ndarray
         Set of `stellarclass.training.simulated.make_training_set` that no member has seen.
+    seed : int
+        Draws labels from their probabilities for the class sets.
 
     Returns
     -------
     `~stellarclass.nets.ensemble.Ensemble`
     dict
-        Figures measured on these very stars, for the card: for ``pecaut_mamajek`` ``accuracy``, ``log_loss``,
+        Figures measured on these very stars, for the card: per label system ``accuracy``, ``log_loss``,
         ``class_set_coverage``, ``class_set_size``; for the ``radius`` ``mae_dex``, ``robust_sigma_dex``; for
-        ``intruders`` the share of them that are ``found``.
+        ``intruders``, if the networks know of any, the share of them that are ``found``.
 
     Raises
     ------
@@ -199,58 +202,72 @@ def calibrate_ensemble(ensemble, data):
     """
     if ensemble.card.radius_space != "log10":
         raise ValueError(f"radius space {ensemble.card.radius_space!r}; only 'log10' can be calibrated here")
+    rng = np.random.default_rng(seed)
     inputs = {k: v for k, v in data.items() if not k.startswith("target_")}
-    star = data["target_intruder"] < 0.5
-    system, level = "pecaut_mamajek", ensemble.card.levels["radius_interval"]
-    plain = {**ensemble.card.label_systems[system], "calibration": {}}
+    star = data["target_intruder"] < 0.5 if "target_intruder" in data else np.ones(len(data["features"]), bool)
+    features = data["features"][star]
+    knows = all(getattr(member, "knows_intruders", False) for member in ensemble.members)
+    systems = {name: v for name, v in ensemble.card.label_systems.items() if f"target_{name}" in data}
+    plain = {name: {**entry, "calibration": {}} for name, entry in systems.items()}
     # With limits like these the domain score is how likely an intruder each star is, and answers stay as they are.
-    domain = fit_domain(data["features"][star]) | {"limit": 1e30, "intruder_limit": 1.0}
-    raw = _recard(ensemble, {system: plain}, domain=domain).predict(inputs, label_system=system)
-    domain = fit_domain(data["features"][star], raw.domain_score[star])
-
-    targets = data[f"target_{system}"][star].astype(float)
-    labels = targets.argmax(1)
-    log_p = np.log(raw.probabilities[star].clip(1e-12))
-    temperature, bias = fit_scaling(log_p, targets)
-    p = calibrate(log_p, temperature=temperature, bias=bias)
-    threshold = conformal_threshold(p, labels, level=ensemble.card.levels["class_set"])
-    members, rows = class_sets(p, threshold), np.arange(len(p))
-    entry = {
-        **plain,
-        "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
-        "class_mix": targets.mean(0).clip(1e-6).tolist(),
-    }
-
+    domain = fit_domain(features) | {"limit": 1e30} | ({"intruder_limit": 1.0} if knows else {})
+    bare = _recard(ensemble, plain, domain=domain)
+    metrics, entries, raw, log_p = {}, {}, None, {}
+    for name, entry in plain.items():
+        raw = bare.predict(inputs, label_system=name)
+        log_p[name] = np.log(raw.probabilities[star].clip(1e-12))
+        targets = data[f"target_{name}"][star].astype(float)
+        temperature, bias = fit_scaling(log_p[name], targets)
+        p = calibrate(log_p[name], temperature=temperature, bias=bias)
+        labels = (rng.random((len(p), 1)) > np.cumsum(targets, 1)).sum(1).clip(0, p.shape[1] - 1)
+        threshold = conformal_threshold(p, labels, level=ensemble.card.levels["class_set"])
+        members, rows = class_sets(p, threshold), np.arange(len(p))
+        entries[name] = {
+            **entry,
+            "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
+            "class_mix": targets.mean(0).clip(1e-6).tolist(),
+        }
+        metrics[name] = {
+            "accuracy": float((p.argmax(1) == labels).mean()),
+            "log_loss": float(-np.log(p[rows, labels].clip(1e-12)).mean()),
+            "class_set_coverage": float(members[rows, labels].mean()),
+            "class_set_size": float(members.sum(1).mean()),
+        }
+    if raw is None:
+        raw = bare.predict(inputs)
+    truth = data["target_log_radius"][star]
     mean, sigma = np.log10(raw.radius[star]), (raw.radius_err / (np.log(10) * raw.radius))[star]
-    residual = data["target_log_radius"][star] - mean
+    radius = _radius_calibration(ensemble, truth - mean, sigma, features, log_p.get(_GROUP_SYSTEM))
+    metrics["radius"] = {
+        "mae_dex": float(np.abs(truth - mean).mean()),
+        "robust_sigma_dex": float(1.4826 * np.median(np.abs(truth - mean))),
+    }
+    domain = fit_domain(features, raw.domain_score[star] if knows else None)
+    domain["radius_sigma"] = round(float(np.std(truth)), 3)
+    if knows and not star.all():
+        found = raw.domain_score[~star] > domain["intruder_limit"]
+        metrics["intruders"] = {"found": float(found.mean())}
+    return _recard(ensemble, entries, radius_calibration=radius, domain=domain), metrics
+
+
+def _radius_calibration(ensemble, residual, sigma, features, log_p):
+    """Calibration of the radius, by bins of parallax S/N and classes of color if the ensemble knows these."""
+    level = ensemble.card.levels["radius_interval"]
+    if log_p is None or features.shape[1] != len(FEATURES):
+        return fit_radius(residual, sigma, level=level)
     groups = {
         "input": "features",
         "column": FEATURES.index("parallax_snr"),
         "present": FEATURES.index("has_parallax"),
         "edges": [round(float(np.arcsinh(v)), 4) for v in PARALLAX_SNR_EDGES],
-        "label_system": system,
+        "label_system": _GROUP_SYSTEM,
     }
-    features = data["features"][star]
     bins = 1 + np.searchsorted(groups["edges"], features[:, groups["column"]], side="right")
     bins = np.where(features[:, groups["present"]] > 0.5, bins, 0)
-    shape = (len(PARALLAX_SNR_EDGES) + 2, p.shape[1])
+    shape = (len(PARALLAX_SNR_EDGES) + 2, log_p.shape[1])
     # Grouped by the class as `Ensemble.predict` finds it there, before calibration.
-    radius = fit_radius_groups(residual, sigma, bins=bins, classes=log_p.argmax(1), shape=shape, level=level)
-    domain["radius_sigma"] = round(float(np.std(data["target_log_radius"][star])), 3)
-    metrics = {
-        system: {
-            "accuracy": float((p.argmax(1) == labels).mean()),
-            "log_loss": float(-np.log(p[rows, labels].clip(1e-12)).mean()),
-            "class_set_coverage": float(members[rows, labels].mean()),
-            "class_set_size": float(members.sum(1).mean()),
-        },
-        "radius": {
-            "mae_dex": float(np.abs(residual).mean()),
-            "robust_sigma_dex": float(1.4826 * np.median(np.abs(residual))),
-        },
-        "intruders": {"found": float((raw.domain_score[~star] > domain["intruder_limit"]).mean())},
-    }
-    return _recard(ensemble, {system: entry}, radius_calibration={**radius, "groups": groups}, domain=domain), metrics
+    tables = fit_radius_groups(residual, sigma, bins=bins, classes=log_p.argmax(1), shape=shape, level=level)
+    return {**tables, "groups": groups}
 
 
 def _recard(ensemble, systems, *, radius_calibration=None, domain=None):

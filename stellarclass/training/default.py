@@ -90,7 +90,7 @@ def main(argv=None):
         losses.append({name: round(value, 5) for name, value in parts.items()})
     calibration = _data_set(args.work, "calibration", args.calibration, recipe, args.processes)
     ensemble = Ensemble(members, _card(args.members, kwargs, recipe), device=args.device)
-    ensemble, metrics = calibrate_ensemble(ensemble, calibration)
+    ensemble, metrics = calibrate_ensemble(ensemble, calibration, seed=3)
     tables = dict(args.labels)
     for name, table in tables.items():
         if name != "sdss" and "sdss" in tables:

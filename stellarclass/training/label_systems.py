@@ -121,7 +121,8 @@ def add_label_system(
     if name == "pecaut_mamajek":
         raise InputError("label system 'pecaut_mamajek' follows from BP-RP and cannot be taught; choose another name")
     try:  # what would only come to light at the end
-        CompactNet(label_systems=(name,))
+        with torch.random.fork_rng(devices=[]):
+            CompactNet(label_systems=(name,))
         _with_entry(ensemble.card, name, {"description": description})
     except (ValueError, EnsembleError) as err:
         raise InputError(f"label system {name!r}: {err}") from err
@@ -130,7 +131,9 @@ def add_label_system(
     targets, stars = _checked(ensemble, labels, stars)
     outputs = _physical(ensemble, [stamps] if isinstance(stamps, Stamps) else stamps, astrometry, len(targets))
     fold = _folds(targets, stars, folds, seed)
-    maps = _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress)
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+        torch.manual_seed(seed)
+        maps = _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress)
 
     classes = len(ensemble.classes)
     held_out = np.empty((len(ensemble.members), len(targets), classes))
@@ -208,7 +211,6 @@ def _folds(targets, stars, folds, seed):
 
 def _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress):
     """Train the maps of all members, one per fold and one on all stars, side by side: list of lists of LabelMap."""
-    torch.manual_seed(seed)
     template = LabelMap(len(ensemble.classes))
     features = [template.features(o) for o in outputs]
     maps, scaled = [], []
@@ -232,7 +234,7 @@ def _fit(ensemble, outputs, targets, fold, folds, seed, epochs, progress):
 
     spread = torch.vmap(scores, randomness="different")
     generator = torch.Generator().manual_seed(seed)
-    batch = min(_BATCH, len(y))
+    batch = min(_BATCH, max(len(y) // 8, 8))  # some hundred labels need steps, too
     steps, step = epochs * (len(y) // batch), 0
     template.train()
     for epoch in range(epochs):
@@ -298,7 +300,8 @@ def _with_maps(ensemble, name, maps, entry):
     kwargs["label_systems"] = systems if name in systems else [*systems, name]
     members = []
     for member, one in zip(ensemble.members, maps, strict=True):
-        new = CompactNet(**kwargs)
+        with torch.random.fork_rng(devices=[]):
+            new = CompactNet(**kwargs)
         state = {f"label_maps.{name}.{k}": v for k, v in one.state_dict().items()}
         new.load_state_dict({k: v.cpu() for k, v in member.state_dict().items()} | state)
         members.append(new)

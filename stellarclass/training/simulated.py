@@ -8,7 +8,7 @@ from astropy import units as u
 
 from .. import physics
 from ..astrometry import Astrometry
-from ..simulate import KINDS, draw_stars, observe_astrometry, render_stars
+from ..simulate import KINDS, LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
 from ..simulate.contaminants import INTRUDERS
 from ..simulate.optics import flux_from_pogson
 from ..stamps import recipes
@@ -45,8 +45,8 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     -------
     dict of str to ndarray, first axis N
         The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) and ``target_bp_rp``
-        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_pecaut_mamajek`` (N, 5), and
-        ``target_intruder`` (N,): 1 for what is no star of the classes, whose other targets are NaN.
+        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_<label system>`` (N, 5)
+        probabilities, and ``target_intruder`` (N,): 1 for what is no star of the classes, whose other targets are NaN.
 
     Raises
     ------
@@ -120,8 +120,11 @@ def _make_block(job):
         "target_bp_rp": bp_rp,
         "target_log_teff": np.log10(stars["teff"].to_value(u.K)),
         "target_log_radius": np.log10(stars["radius"].to_value(u.solRad)),
-        "target_pecaut_mamajek": np.eye(len(physics.CLASSES))[physics._class_index(bp_rp)],
     }
+    for system in LABEL_SYSTEMS:
+        targets[f"target_{system}"] = label_probabilities(colors, label_system=system)
+    # By the star's own BP-RP; companions and dust set it a little apart from what g-i makes of it.
+    targets["target_pecaut_mamajek"] = np.eye(len(physics.CLASSES))[physics._class_index(bp_rp)]
     intruder = np.isin(np.array(KINDS)[stars["kind"]], INTRUDERS)
     for name, value in targets.items():
         value = value.astype(np.float32)
