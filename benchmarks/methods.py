@@ -8,7 +8,7 @@ from stellarclass.evaluation.baselines import INPUTS, ColorForest, EnsembleMetho
 from stellarclass.nets.weights import save_ensemble
 from stellarclass.stamps import recipes
 from stellarclass.stamps.photometric import PhotometricRecipe
-from stellarclass.training.aperture_mlp import read_set, train_aperture_ensemble
+from stellarclass.training.aperture_mlp import read_set, train_aperture_ensemble, with_labels
 from stellarclass.training.simulated import make_training_set
 
 MLP, FOREST, STEFAN_BOLTZMANN = "multi-aperture MLP", "colors only (forest)", "Stefan-Boltzmann alone"
@@ -32,10 +32,8 @@ def training_sets(args):
     if args.training is not None:
         return read_set(args.training, "train"), read_set(args.training, "calibration")
     data = make_training_set(_OWN_STARS, seed=_OWN_SEED, recipe=recipes.to_dict(PhotometricRecipe()), processes=2)
-    data.pop("residual")
-    star = data.pop("target_intruder") < 0.5
-    data = {name: value[star] for name, value in data.items()}
-    cut = star.sum() * 5 // 6
+    data = with_labels({k: v for k, v in data.items() if k != "residual"})
+    cut = len(data["features"]) * 5 // 6
     return tuple({k: v[rows] for k, v in data.items()} for rows in (slice(cut), slice(cut, None)))
 
 
@@ -71,7 +69,7 @@ class Methods:
             folder = self.args.work / f"mlp-{source}"
             if not (folder / "card.json").is_file():
                 folder.parent.mkdir(parents=True, exist_ok=True)
-                save_ensemble(train_aperture_ensemble(*self._training(), seed=0)[0], folder)
+                save_ensemble(train_aperture_ensemble(*self._training(), seed=0), folder)
             self._mlp = load_ensemble(folder)
         return self._mlp
 

@@ -129,7 +129,7 @@ def draw_conditions(n, *, seed, calibration_errors=False):
     Returns
     -------
     Conditions
-        N rows. Seeing has a median of 1.32 arcsec in r and varies by 16 %, sky by 20 %, throughput by 7 %.
+        N rows. Seeing has a median of 1.3 arcsec in r and varies by 18 %, sky by 20 %, throughput by 7 %.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def draw_conditions(n, *, seed, calibration_errors=False):
     (3, 5)
     """
     rng = np.random.default_rng(seed)
-    # Median seeing 1.32 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
+    # Median seeing 1.3 arcsec in r, log-normal; bands follow each other to 5 % (Abazajian et al. 2009, ApJS 182, 543).
     seeing = np.exp(rng.normal(0, 0.17, (n, 1)) + rng.normal(0, 0.05, (n, 5)))
     psf = np.repeat(TYPICAL_PSF[None].astype(float), n, axis=0)
     psf[..., 0] *= seeing

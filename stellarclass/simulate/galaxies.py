@@ -3,6 +3,7 @@
 
 import numpy as np
 
+from ..stamps.psf import encircled
 from .pointspread import star_images
 
 __all__ = ["galaxy_images", "widen"]
@@ -52,9 +53,11 @@ def widen(psf, shape, variance, axis_ratio, angle):
     new1 = np.maximum(mean**2 - d1**2 - d2**2, 1e-6) ** 0.25
     new2, new_wing = np.sqrt(s2**2 + round_part), np.sqrt(wing**2 + round_part)
     grown = (new1 / s1) ** 2
-    # The three parts keep their shares of the light.
+    # The parts keep their shares of the light, and the wings what they are far out: what they lose near the middle is
+    # in the fainter Gaussian.
+    inner = 3 * p0 * wing**2 * (1 - wing / new_wing)
     psf[:, 0], psf[:, 1], psf[:, 5] = new1, new2, new_wing
-    psf[:, 2], psf[:, 3] = b * grown * (s2 / new2) ** 2, p0 * grown * (wing / new_wing) ** 2
+    psf[:, 2], psf[:, 3] = (b * s2**2 + inner) * grown / new2**2, p0 * grown * (wing / new_wing) ** 3
     shape[:, 0], shape[:, 1] = d1 / mean, d2 / mean
     shape[:, 2:6] /= grown[:, None] ** 1.5
     shape[:, 6] /= grown
@@ -86,7 +89,7 @@ def galaxy_images(psf, shape, radius, axis_ratio, angle, sersic_index, dx, dy):
         rows = np.flatnonzero(share > 0)
         for amplitude, variance in mixture if rows.size else ():
             part = widen(psf[rows], shape[rows], variance * radius[rows] ** 2, axis_ratio[rows], angle[rows])
-            light = star_images(*part, dx[rows], dy[rows])
-            light *= (amplitude * share[rows]).astype(np.float32)[:, None, None]
-            image[rows] += light
+            # Profiles are normalized within a radius that a galaxy may outgrow: all of its light counts.
+            beyond = encircled(psf[rows], np.inf) / encircled(part[0], np.inf)
+            image[rows] += star_images(*part, dx[rows], dy[rows], flux=amplitude * share[rows] * beyond)
     return image

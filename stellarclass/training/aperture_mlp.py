@@ -8,6 +8,8 @@ takes the sets of stars that ``python -m stellarclass.training.default`` left in
 """
 
 import argparse
+import copy
+import dataclasses
 import math
 from pathlib import Path
 
@@ -17,16 +19,23 @@ from torch.nn import functional as F
 
 from ..nets.aperture_mlp import ApertureMLP
 from ..nets.card import Card, Member
+from ..nets.combination import calibrate, conformal_threshold
 from ..nets.ensemble import Ensemble
 from ..nets.weights import save_ensemble
 from ..physics import CLASSES
+from ..simulate import LABEL_SYSTEMS, label_probabilities
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
-from .calibrate import calibrate_ensemble
+from .calibrate import fit_radius, fit_scaling
 
-__all__ = ["main", "read_set", "train_aperture_ensemble", "train_aperture_mlp"]
-
-_NOT_SYSTEMS = {"colors"}
+__all__ = [
+    "cross_validate_aperture_mlp",
+    "main",
+    "read_set",
+    "train_aperture_ensemble",
+    "train_aperture_mlp",
+    "with_labels",
+]
 
 
 def read_set(folder, kind):
@@ -42,8 +51,7 @@ def read_set(folder, kind):
     Returns
     -------
     dict of str to ndarray
-        Features and targets of the stars, without images and intruders: see
-        `stellarclass.training.simulated.make_training_set`.
+        Features and targets of the stars, without images, completed by `with_labels`.
 
     Raises
     ------
@@ -55,15 +63,34 @@ def read_set(folder, kind):
         raise FileNotFoundError(f"no complete set {kind}-* in {folder}; stellarclass.training.default --work makes one")
     largest = max(sets, key=lambda p: int(p.name.rpartition("-")[2]))
     paths = sorted(p for p in largest.glob("*.npy") if p.stem != "residual")
-    data = {p.stem: np.load(p, allow_pickle=False) for p in paths}
-    star = data.pop("target_intruder") < 0.5
-    return {name: value[star] for name, value in data.items()}
+    return with_labels({p.stem: np.load(p, allow_pickle=False) for p in paths})
+
+
+def with_labels(data):
+    """A set of stars with targets for every label system of the simulated sky, and without what is no star.
+
+    Parameters
+    ----------
+    data : dict of str to ndarray
+        Set of `stellarclass.training.simulated.make_training_set`.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Of the stars whose ``target_intruder``, where there is one, is below a half: what ``data`` holds of them, and
+        ``target_<system>`` (N, 5) for systems that it lacks, by `stellarclass.simulate.label_probabilities`.
+    """
+    star = data.get("target_intruder", np.zeros(len(data["features"]))) < 0.5
+    data = {k: v[star] for k, v in data.items() if k != "target_intruder"}
+    for system in LABEL_SYSTEMS:
+        if f"target_{system}" not in data:
+            p = label_probabilities(data["target_colors"], label_system=system)
+            data[f"target_{system}"] = p.astype(np.float32)
+    return data
 
 
 def _label_systems(data):
-    """Label systems of a set: its targets that are probabilities of classes."""
-    names = [k.removeprefix("target_") for k, v in data.items() if k.startswith("target_") and v.ndim == 2]
-    return [name for name in names if name not in _NOT_SYSTEMS]
+    return [name for name in LABEL_SYSTEMS if f"target_{name}" in data]
 
 
 def train_aperture_mlp(data, *, seed, epochs=24, batch_size=512, learning_rate=3e-3):
@@ -72,7 +99,7 @@ def train_aperture_mlp(data, *, seed, epochs=24, batch_size=512, learning_rate=3
     Parameters
     ----------
     data : dict of str to ndarray
-        Set of `stellarclass.training.simulated.make_training_set`; images are not used.
+        Set as `read_set` returns it; images are not used.
     seed : int
         Weights at the start and order of the stars.
     epochs, batch_size : int
@@ -104,9 +131,8 @@ def train_aperture_mlp(data, *, seed, epochs=24, batch_size=512, learning_rate=3
     network.set_scaling(tensors["features"])
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-3)
     per_epoch = n // batch_size
-    steps = epochs * per_epoch
+    steps, step = epochs * per_epoch, 0
     rise = max(steps // 10, 1)
-    step = 0
     for epoch in range(epochs):
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n))
         for k in range(per_epoch):
@@ -141,7 +167,7 @@ def train_aperture_ensemble(data, calibration, *, seed, members=1, epochs=24):
     Parameters
     ----------
     data, calibration : dict of str to ndarray
-        Sets of `stellarclass.training.simulated.make_training_set`, without a star in common.
+        Sets as `read_set` returns them, without a star in common.
     seed : int
         Weights at the start and order of the stars.
     members : int
@@ -153,8 +179,6 @@ def train_aperture_ensemble(data, calibration, *, seed, members=1, epochs=24):
     -------
     `~stellarclass.nets.ensemble.Ensemble`
         Its label systems are those that ``data`` has targets for.
-    dict
-        Figures on ``calibration``, see `stellarclass.training.calibrate.calibrate_ensemble`.
     """
     networks = [train_aperture_mlp(data, seed=seed + k, epochs=epochs) for k in range(members)]
     systems = _label_systems(data)
@@ -166,14 +190,95 @@ def train_aperture_ensemble(data, calibration, *, seed, members=1, epochs=24):
         architecture_kwargs={"features": list(FEATURES), "label_systems": systems, "classes": len(CLASSES)},
         recipe=recipes.to_dict(PhotometricRecipe()),
         classes=CLASSES,
-        label_systems={name: {"description": f"Label system {name} of the simulated sky"} for name in systems},
-        default_label_system="sdss" if "sdss" in systems else systems[0],
+        label_systems={name: {"description": LABEL_SYSTEMS[name]} for name in systems},
+        default_label_system=systems[0],
         members=tuple(Member(f"member{k}") for k in range(members)),
         radius_space="log10",
         training={"stars": len(data["features"]), "seed": seed, "epochs": epochs},
         license="BSD-3-Clause",
     )
-    return calibrate_ensemble(Ensemble(networks, card, device="cpu"), calibration, seed=seed)
+    return _calibrated(Ensemble(networks, card, device="cpu"), calibration, seed)
+
+
+def _calibrated(ensemble, data, seed):
+    """The ensemble with temperature, class biases, class sets and radius intervals fitted to ``data``."""
+    rng, systems = np.random.default_rng(seed), {}
+    for system, entry in ensemble.card.label_systems.items():
+        targets = data[f"target_{system}"].astype(float)
+        raw = ensemble.predict({"features": data["features"]}, label_system=system)
+        log_p = np.log(raw.probabilities.clip(1e-12))
+        temperature, bias = fit_scaling(log_p, targets)
+        p = calibrate(log_p, temperature=temperature, bias=bias)
+        labels = (rng.random((len(p), 1)) > np.cumsum(targets, 1)).sum(1).clip(0, p.shape[1] - 1)
+        threshold = conformal_threshold(p, labels, level=ensemble.card.levels["class_set"])
+        systems[system] = entry | {
+            "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
+            "class_mix": targets.mean(0).clip(1e-6).tolist(),
+        }
+    known = np.isfinite(data["target_log_radius"])
+    sigma = (raw.radius_err / raw.radius / np.log(10))[known]
+    residual = (data["target_log_radius"] - np.log10(raw.radius))[known]
+    radius = fit_radius(residual, sigma, level=ensemble.card.levels["radius_interval"])
+    card = dataclasses.replace(ensemble.card, label_systems=systems, radius_calibration=radius)
+    return Ensemble(ensemble.members, card, device="cpu")
+
+
+def cross_validate_aperture_mlp(ensemble, features, targets, fold, *, label_system, seed=0, epochs=12):
+    """What the baseline would say of stars with real labels, trained on to those of other stars.
+
+    Parameters
+    ----------
+    ensemble : `~stellarclass.nets.ensemble.Ensemble`
+        Of `train_aperture_ensemble`; not changed.
+    features : ndarray, shape (N, F)
+        The input ``features`` of N stamps.
+    targets : ndarray of int, shape (N,)
+        Their true classes, by their places among the ensemble's.
+    fold : ndarray of int, shape (N,)
+        Part of the cross-validation that each stamp belongs to.
+    label_system : str
+        Whose labels they are, one that the ensemble speaks: it starts from what it learned on the simulated sky.
+    seed : int
+        Order of the stars.
+    epochs : int
+        Passes over the stamps.
+
+    Returns
+    -------
+    ndarray, shape (N, C)
+        Class probabilities of each stamp by networks that did not see its part.
+
+    Notes
+    -----
+    The whole network is trained on, at a tenth of the rate: it may bend its hidden layers to the labels, which the
+    label maps of the default ensemble may not.
+    """
+    x, y = torch.from_numpy(np.array(features, np.float32)), torch.from_numpy(np.asarray(targets))
+    name = f"logits_{label_system}"
+    held_out = np.zeros((len(x), len(ensemble.classes)))
+    for k, member in enumerate(ensemble.members):
+        for part in np.unique(fold):
+            seen, rest = (torch.from_numpy(np.flatnonzero(where)) for where in (fold != part, fold == part))
+            network = _trained_on(member, x[seen], y[seen], name, seed + k, epochs)
+            with torch.inference_mode():
+                held_out[rest] += network({"features": x[rest]})[name].softmax(1).numpy() / len(ensemble.members)
+    return held_out / held_out.sum(1, keepdims=True)
+
+
+def _trained_on(member, x, y, name, seed, epochs, *, batch_size=256, learning_rate=3e-4):
+    """A copy of a network, trained on to these labels."""
+    network = copy.deepcopy(member).train()
+    optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-2)
+    for epoch in range(epochs):
+        order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(len(x)))
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
+        for rows in order.split(batch_size):
+            loss = F.cross_entropy(network({"features": x[rows]})[name], y[rows])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+    return network.eval()
 
 
 def main(argv=None):
@@ -186,11 +291,9 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0, help="seed of the first network (%(default)s)")
     args = parser.parse_args(argv)
     data, calibration = read_set(args.work, "train"), read_set(args.work, "calibration")
-    ensemble, metrics = train_aperture_ensemble(
-        data, calibration, seed=args.seed, members=args.members, epochs=args.epochs
-    )
-    save_ensemble(ensemble, args.output)
-    print(f"{args.output}: {metrics}", flush=True)
+    options = {"seed": args.seed, "members": args.members, "epochs": args.epochs}
+    save_ensemble(train_aperture_ensemble(data, calibration, **options), args.output)
+    print(args.output, flush=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from stellarclass.simulate import draw_stars
 from stellarclass.stamps import recipes
 from stellarclass.stamps.photometric import PhotometricRecipe
 from stellarclass.stamps.photometry import measure
+from stellarclass.training.aperture_mlp import with_labels
 from stellarclass.training.simulated import make_training_set
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
@@ -93,7 +94,7 @@ def test_the_table_of_intruders(commands, monkeypatch, capsys):
 
 def test_the_table_of_methods_and_its_resumption(commands, monkeypatch, capsys, tmp_path):
     pytest.importorskip("sklearn")
-    data = make_training_set(1000, seed=5, recipe=recipes.to_dict(PhotometricRecipe()))
+    data = with_labels(make_training_set(1000, seed=5, recipe=recipes.to_dict(PhotometricRecipe())))
     sets = tuple({k: v[rows] for k, v in data.items()} for rows in (slice(700), slice(700, None)))
     monkeypatch.setattr(commands["methods"], "training_sets", lambda args: sets)
     monkeypatch.setattr(sys, "argv", ["simulated.py", "--stars", "50", "--seeds", "2", "--work", str(tmp_path)])

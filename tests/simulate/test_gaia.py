@@ -60,7 +60,7 @@ def test_columns_are_named_and_have_units_as_gaia_has_them(seen):
 def test_real_errors_are_larger_than_quoted_ones_by_a_known_factor(g_mag, name):
     n = 20_000
     truth = stars_at(g_mag, n)
-    seen = observe_astrometry(truth, seed=5, mismatched=0)
+    seen = observe_astrometry(truth, seed=5, mismatched=0, corrected=False)
     pull = ((seen[name] - truth[name]) / seen[name + "_error"]).value
     pull = pull[np.isfinite(pull)]
     scatter = 1.4826 * np.median(np.abs(pull - np.median(pull)))
@@ -175,14 +175,14 @@ def test_galaxies_are_mostly_not_there_and_quasars_are_at_rest():
     galaxies = observe_astrometry(stars_at(19.0, 3000, half_light_radius=1.2 * u.arcsec), seed=8)
     assert np.isfinite(galaxies["phot_g_mean_mag"]).mean() < 0.1
     columns = {"parallax": 0 * u.mas, "pmra": 0 * u.mas / u.yr, "pmdec": 0 * u.mas / u.yr, "radius": np.nan * u.solRad}
-    quasars = observe_astrometry(stars_at(17.5, 3000, **columns), seed=8)
+    quasars = observe_astrometry(stars_at(17.5, 3000, **columns), seed=8, corrected=False)
     assert np.nanmedian(quasars["parallax"]).to_value(u.mas) == pytest.approx(-0.027, abs=0.008)
     assert abs(np.nanmedian(quasars["pmra"] / quasars["pmra_error"])) < 0.06
     assert np.isnan(quasars["radius_flame"]).all()
 
 
 def test_radii_of_flame_and_where_there_are_none():
-    seen = observe_astrometry(stars_at(15.0, 5000), seed=9, mismatched=0)
+    seen = observe_astrometry(stars_at(15.0, 5000), seed=9, mismatched=0, corrected=False)
     ratio = seen["radius_flame"].value
     there = np.isfinite(ratio)
     assert there.mean() == pytest.approx(0.9, abs=0.03)
@@ -212,3 +212,13 @@ def test_an_empty_sky_and_bad_input():
         observe_astrometry(stars_at(15.0, 2), seed=1, density=-1 / u.arcmin**2)
     with pytest.raises(InputError, match=r"mismatched = 1\.5"):
         observe_astrometry(stars_at(15.0, 2), seed=1, mismatched=1.5)
+
+
+def test_the_zero_point_is_taken_off_unless_one_asks_for_it():
+    columns = {"parallax": 0 * u.mas, "pmra": 0 * u.mas / u.yr, "pmdec": 0 * u.mas / u.yr}
+    corrected, published = (
+        np.nanmedian(observe_astrometry(stars_at(17.5, 3000, **columns), seed=8, corrected=c)["parallax"].value)
+        for c in (True, False)
+    )
+    assert corrected == pytest.approx(0, abs=0.008)
+    assert published < corrected - 0.015

@@ -155,6 +155,17 @@ def test_bare_numbers_are_magnitudes_and_no_stars_are_no_stamps():
     bare, mag = _table(2, 17.0), QTable({b: np.full(2, 17.0) * u.mag for b in "ugriz"})
     assert _same(render_stars(bare, seed=8), render_stars(mag, seed=8))
     assert len(render_stars(_table(0, 17.0), seed=8)) == 0
+    # A dict will do, and one star may be plain numbers.
+    assert _same(render_stars({b: [17.0, 17.0] for b in "ugriz"}, seed=8), render_stars(bare, seed=8))
+    assert _same(render_stars(dict.fromkeys("ugriz", 17.0), seed=8), render_stars(_table(1, 17.0), seed=8))
+
+
+def test_sizes_have_units_of_an_angle():
+    stars = {b: [17.0, 17.0] for b in "ugriz"}
+    arcsec, deg = ({**stars, "half_light_radius": size} for size in ([1.8, 3.6] * u.arcsec, [0.0005, 0.001] * u.deg))
+    assert _same(render_stars(arcsec, seed=8), render_stars(deg, seed=8))
+    with pytest.raises(InputError, match="column half_light_radius has unit mag"):
+        render_stars({**stars, "half_light_radius": [1.8, 3.6] * u.mag}, seed=8)
 
 
 @pytest.mark.parametrize("column, message", [
