@@ -123,7 +123,10 @@ def test_an_unknown_system_is_refused_by_name():
 @pytest.mark.parametrize(
     ("system", "accuracy", "recall"),
     # SDSS: a random forest trained on these has 0.83 right. LAMOST: F, G and K only, whose colors overlap by more.
-    [("sdss", 0.81, {"A": 0.8, "F": 0.8, "G": 0.45, "K": 0.85, "M": 0.9}), ("lamost", 0.68, {"F": 0.7, "G": 0.4, "K": 0.8})],
+    [
+        ("sdss", 0.81, {"A": 0.8, "F": 0.8, "G": 0.45, "K": 0.85, "M": 0.9}),
+        ("lamost", 0.68, {"F": 0.7, "G": 0.4, "K": 0.8}),
+    ],
 )
 def test_a_map_knows_what_the_survey_prints(real_data, system, accuracy, recall):
     """Real stars with a pipeline's subclasses, colors as observed."""

@@ -247,10 +247,8 @@ def test_a_group_of_few_takes_the_figures_of_its_bin_and_a_bin_of_few_those_of_a
     sigma = np.full(len(bins), 0.01)
     found = fit_radius_groups(residual, sigma, bins=bins, classes=classes, shape=(4, 3), level=0.9)
     assert [np.shape(found[name]) for name in ("scale", "lower", "upper")] == [(4, 3)] * 3
-    whole, one, two = (
-        fit_radius(residual[rows], sigma[rows], level=0.9) for rows in (bins >= 0, (bins == 0) & (classes == 0), bins == 1)
-    )
-    first = fit_radius(residual[bins == 0], sigma[bins == 0], level=0.9)
+    chosen = (bins >= 0, bins == 0, (bins == 0) & (classes == 0), bins == 1)
+    whole, first, one, two = (fit_radius(residual[rows], sigma[rows], level=0.9) for rows in chosen)
     for name, table in found.items():
         expected = [
             [one[name], first[name], first[name]],
@@ -297,5 +295,5 @@ def test_the_domain_leaves_out_as_few_as_it_says(probability):
     assert domain.pop("intruder_limit", 0.398) == pytest.approx(0.398)
     outside = (domain_score(inside, **domain) > 1).mean()
     assert outside == pytest.approx(DOMAIN_FALSE_ALARM, abs=4 * np.sqrt(2 * DOMAIN_FALSE_ALARM / 8000))
-    assert (domain_score(inside + [8.0, 0, 0], **domain) > 1).mean() > 0.99
+    assert (domain_score(inside + np.array([8.0, 0, 0]), **domain) > 1).mean() > 0.99
     np.testing.assert_allclose(domain["precision"], np.transpose(domain["precision"]))

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The sky's label map: it finds labels that were drawn from a known one, and the tables in the package from their data."""
+"""The sky's label map: a known one is found again, and the tables in the package come from their data."""
 
 import json
 from importlib import resources

@@ -35,7 +35,12 @@ def _echo(stamps, astrometry):
     features = np.zeros((n, 12), np.float32)
     features[:, 1:6], features[:, 6:11] = stamps.sky_sigma, 1
     base = np.nan_to_num(astrometry.parallax).astype(np.float32)
-    return {"features": features, "residual": np.zeros((n, 5, 4, 4), np.float32), "bp_rp_base": base, "radius_base": base}
+    return {
+        "features": features,
+        "residual": np.zeros((n, 5, 4, 4), np.float32),
+        "bp_rp_base": base,
+        "radius_base": base,
+    }
 
 
 def _ensemble(members=2, **change):
@@ -76,8 +81,7 @@ def _inputs(magnitudes):
 def _same_weights(one, other):
     states = [[dict(m.state_dict()) for m in e.members] for e in (one, other)]
     return all(
-        a.keys() == b.keys() and all(torch.equal(v, b[k]) for k, v in a.items())
-        for a, b in zip(*states, strict=True)
+        a.keys() == b.keys() and all(torch.equal(v, b[k]) for k, v in a.items()) for a, b in zip(*states, strict=True)
     )
 
 
@@ -208,7 +212,7 @@ def test_the_same_seed_gives_the_same_maps_whatever_was_drawn_before(stars):
 
 
 def test_labels_that_follow_from_nothing_are_not_found(stars):
-    """Each star has a random label and five stamps that are hardly different: to remember a star would be to know it."""
+    """Each star has a random label and five stamps that hardly differ: to remember a star would be to know it."""
     rng = np.random.default_rng(5)
     few = stars[0][:100]
     labels = np.array(CLASSES)[rng.permutation(np.arange(100) % 5)]
@@ -275,7 +279,7 @@ def test_labels_must_be_as_many_as_stamps(stars):
 def test_unknown_classes_are_named(stars):
     labels = _labels(stars[1]).astype("U4")
     labels[7] = "K5V"
-    with pytest.raises(InputError, match="K5V.*A, F, G, K, M"):
+    with pytest.raises(InputError, match=r"K5V.*A, F, G, K, M"):
         add_label_system(_ensemble(1), _stamps(stars[0]), labels, name="a")
 
 

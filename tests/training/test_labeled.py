@@ -102,7 +102,7 @@ EDGES = (0.2, 0.6, 1.0, 1.7)
 
 @pytest.fixture(scope="module")
 def taught():
-    """An untrained ensemble, which says colors as measured, taught by 48 stars, none an M, and 30 anchors, rendered four times."""
+    """An untrained ensemble, which says colors as measured, taught by 48 stars, none an M, and 30 anchors."""
     g_i = np.random.default_rng(0).uniform(np.repeat([-0.4, *EDGES[:-1]], 12), np.repeat(EDGES, 12))
     table = _table(g_i, np.repeat(list(CLASSES[:-1]), 12))
     table = table.anchored(_table(np.repeat([-0.3, 2.3], 15), np.repeat(["A", "M"], 15)))
