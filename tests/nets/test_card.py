@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from stellarclass.exceptions import EnsembleError
 from stellarclass.nets.card import Card
 
-
 DOMAIN = {"input": "features", "center": [0.0], "precision": [[1.0]], "limit": 3.0}
 GROUPS = {"input": "features", "column": 3, "present": 0, "edges": [2.0], "label_system": "sdss"}
 

@@ -181,6 +181,13 @@ def test_what_follows_from_color_is_not_learned():
         CompactNet(**SIZES, label_systems=["sdss", "pecaut_mamajek"])
 
 
+@pytest.mark.parametrize("name", ["keys", "training", "a.b", ""])
+def test_a_system_that_cannot_be_a_module_s_name_is_refused(name):
+    """As an error of the value, which loading a card that asks for it can tell from a crash."""
+    with pytest.raises(ValueError, match="label"):
+        CompactNet(**SIZES, label_systems=[name])
+
+
 def test_six_members_fit_into_ten_megabytes():
     weights = sum(p.numel() for p in CompactNet(label_systems=["sdss", "lamost"]).parameters())
     assert 6 * 2 * weights < 10e6  # two bytes each, as they are shipped

@@ -148,7 +148,7 @@ def logit(p):
 
 
 def test_an_intruder_ends_the_domain(make_fixed):
-    """The larger of distance and probability counts, each in units of its limit; members are averaged as for classes."""
+    """The larger of distance and probability counts, each in units of its limit; members weigh as for classes."""
     domain = DOMAIN | {"intruder_limit": 0.25}
     ensemble = make_fixed(2, domain=domain, combination={"rule": "mixture", "weights": {"m0": 3, "m1": 1}})
     inputs = answers(2, n=5) | {
@@ -300,6 +300,9 @@ def test_without_a_mix_on_the_card_there_is_no_prior(make_fixed):
     ensemble.predict(answers(2), class_prior="even", label_system="other")
 
 
+GROUPS = {"input": "features", "column": 2, "present": 1, "edges": [2.0], "label_system": "other"}
+
+
 def _grouped(**change):
     """Radii calibrated in three bins of S/N (none, below 2, above) times two classes."""
     return {
@@ -308,7 +311,7 @@ def _grouped(**change):
             "scale": [[1, 2], [3, 4], [5, 6]],
             "lower": [[-1, -1], [-1, -1], [-1, -2]],
             "upper": [[1, 1], [1, 1.5], [1, 1]],
-            "groups": {"input": "features", "column": 2, "present": 1, "edges": [2.0], "label_system": "other"} | change,
+            "groups": GROUPS | change,
         },
     }
 

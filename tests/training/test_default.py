@@ -1,63 +1,143 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The command that makes the default ensemble, in miniature from end to end."""
 
+import json
+
 import numpy as np
 import pytest
 from astropy import units as u
+from astropy.table import Table
 
 from stellarclass import load_ensemble, simulate
 from stellarclass.astrometry import Astrometry
 from stellarclass.physics import CLASSES
 from stellarclass.simulate import LABEL_SYSTEMS, draw_stars
+from stellarclass.stamps import recipes
+from stellarclass.stamps.photometric import PhotometricRecipe
+from stellarclass.training import labeled, simulated
 from stellarclass.training.default import main
 
 
-def _command(output, work, *more):
-    sizes = ["--stars", "1000", "--validation", "1", "--calibration", "1", "--epochs", "1", "--members", "2"]
-    return [*sizes, "--processes", "1", "--device", "cpu", "--output", str(output), "--work", str(work), *more]
+def _command(work, *more):
+    """In all but its output."""
+    sizes = ["--stars", "600", "--validation", "1", "--calibration", "1", "--epochs", "1", "--members", "2"]
+    return [*sizes, "--processes", "1", "--device", "cpu", "--work", str(work), *more]
+
+
+def _labels(path, classes, n):
+    """A table of n stars of each of these classes, at the colors where they belong."""
+    g_i = np.linspace([-0.4, 0.3, 0.6, 1.0, 2.1], [0.0, 0.5, 0.8, 1.6, 2.6], n).T[[CLASSES.index(c) for c in classes]]
+    colors = g_i.reshape(-1, 1) * [0.5, 0.7, 0.3, 0.15] + [1.0, 0, 0, 0]
+    steps = np.pad(-np.cumsum(colors, axis=1), ((0, 0), (1, 0)))
+    table = Table(steps - steps[:, 2:3] + 17.0, names=list("ugriz"))
+    table["label"] = np.repeat(list(classes), n)
+    table.write(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    """Blocks of 600 stars, each labeled one rendered three times."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulated, "_BLOCK", 600)
+        for name, value in (("_RENDERINGS", 3), ("_UNKNOWN_PSF", 1), ("_MISSING_BAND", 1), ("_EPOCHS", 3)):
+            patch.setattr(labeled, name, value)
+        yield
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def tables(tmp_path_factory):
+    """LAMOST's has no star of the hottest and the coolest class."""
+    folder = tmp_path_factory.mktemp("labels")
+    sdss = _labels(folder / "sdss.ecsv", CLASSES, 20)
+    return [f"sdss={sdss}", f"lamost={_labels(folder / 'lamost.ecsv', 'FGK', 12)}"]
+
+
+@pytest.fixture(scope="module")
+def made(tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("default")
-    main(_command(folder / "ensemble", folder / "work"))
+    main([*_command(folder / "work"), "--output", str(folder / "ensemble"), "--labels", *tables])
     return folder
 
 
-def test_it_makes_an_ensemble_that_loads_and_answers(made):
-    ensemble = load_ensemble(made / "ensemble", device="cpu")
+@pytest.fixture(scope="module")
+def ensemble(made):
+    return load_ensemble(made / "ensemble", device="cpu")
+
+
+def test_it_makes_an_ensemble_that_loads_and_answers(ensemble):
     assert ensemble.classes == CLASSES
-    assert ensemble.label_systems == tuple(LABEL_SYSTEMS)
-    stars = draw_stars(50, seed=1, r_range=[15, 18] * u.mag)
-    inputs = ensemble.recipe(simulate.render_stars(stars, seed=2), Astrometry.empty(50))
+    assert set(ensemble.label_systems) == set(LABEL_SYSTEMS)
+    assert ensemble.card.default_label_system == "sdss"
+    stars = draw_stars(30, seed=1, r_range=[15, 18] * u.mag)
+    inputs = ensemble.recipe(simulate.render_stars(stars, seed=2), Astrometry.empty(30))
     for system in LABEL_SYSTEMS:
         answer = ensemble.predict(inputs, label_system=system)
         np.testing.assert_allclose(answer.probabilities.sum(1), 1)
         assert np.isfinite(answer.domain_score).all()
         assert (answer.radius_lower <= answer.radius).all() and (answer.radius <= answer.radius_upper).all()
+    even, plain = (ensemble.predict(inputs, label_system="pecaut_mamajek", class_prior=p) for p in ("even", None))
+    assert np.abs(even.probabilities - plain.probabilities).max() > 0.01
 
 
-def test_its_card_says_how_to_make_it_again(made):
-    card = load_ensemble(made / "ensemble", device="cpu").card
-    assert card.training["stars"] == 1000
-    assert "--stars 1000 --validation 1 --calibration 1 --epochs 1 --members 2" in card.training["command"]
+def test_its_card_says_how_it_was_made(ensemble, made):
+    card = ensemble.card
+    assert card.training["stars"] == 600
+    assert "--stars 600 --validation 1 --calibration 1 --epochs 1 --members 2" in card.training["command"]
     assert len(card.training["validation_losses"]) == 2
-    for system in LABEL_SYSTEMS:
-        assert card.label_systems[system]["calibration"]["temperature"] > 0
-        assert card.training["simulated_metrics"][system]["class_set_coverage"] >= 0.9
+    assert card.training["simulated_metrics"]["pecaut_mamajek"]["class_set_coverage"] >= 0.9
     assert str(made) not in (made / "ensemble" / "CARD.md").read_text()
 
 
-def test_the_same_command_goes_on_where_it_stopped(made, tmp_path, capsys):
-    main(_command(tmp_path / "again", made / "work"))
+def test_its_command_names_the_labels_that_it_takes(ensemble):
+    """Or it would make another ensemble."""
+    command = ensemble.card.training["command"]
+    assert "--labels" in command and "sdss=" in command and "lamost=" in command
+
+
+def test_its_card_says_where_its_labels_end(ensemble):
+    systems = ensemble.card.label_systems
+    for system in LABEL_SYSTEMS:
+        assert systems[system]["description"] == LABEL_SYSTEMS[system]
+        assert systems[system]["calibration"]["temperature"] > 0
+        assert sum(systems[system]["class_mix"]) == pytest.approx(1)
+    assert systems["sdss"]["fit"]["stars"] == dict.fromkeys(CLASSES, 20)
+    # LAMOST's A and M stars are SDSS's: they count in the maps, not in the figures.
+    assert systems["lamost"]["fit"]["stars"]["A"] > 10 and systems["lamost"]["fit"]["stars"]["M"] > 10
+    assert set(systems["lamost"]["fit"]["cross_validated"]["psf measured"]["recall"]) == {"F", "G", "K"}
+
+
+def test_the_same_command_goes_on_where_it_stopped(made, ensemble, tables, tmp_path, capsys):
+    main([*_command(made / "work"), "--output", str(tmp_path / "again"), "--labels", *tables])
     out = capsys.readouterr().out
-    assert "drawing" not in out and "epoch" not in out
-    assert load_ensemble(tmp_path / "again").sha256 == load_ensemble(made / "ensemble").sha256
+    assert "drawing" not in out and "epoch" not in out.replace("_epochs", "")
+    assert load_ensemble(tmp_path / "again", device="cpu").sha256 == ensemble.sha256
+
+
+def test_without_labels_it_speaks_what_needs_none(made, tmp_path):
+    main([*_command(made / "work"), "--output", str(tmp_path / "plain")])
+    plain = load_ensemble(tmp_path / "plain", device="cpu")
+    assert plain.label_systems == ("pecaut_mamajek",)
+    assert plain.card.default_label_system == "pecaut_mamajek"
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [("harvard=x.ecsv", "sdss, lamost"), ("pecaut_mamajek=x.ecsv", "SYSTEM=TABLE"), ("sdss", "SYSTEM=TABLE")],
+)
+def test_labels_must_be_of_a_system_that_has_some(tmp_path, capsys, labels, message):
+    with pytest.raises(SystemExit):
+        main([*_command(tmp_path), "--output", str(tmp_path / "e"), "--labels", labels])
+    assert message in capsys.readouterr().err
 
 
 def test_what_another_command_left_behind_is_refused(made, tmp_path):
+    output = ["--output", str(tmp_path / "e")]
     with pytest.raises(ValueError, match="remove it or name another folder"):
-        main([*_command(tmp_path / "e", made / "work"), "--epochs", "2"])
-    (made / "work" / "train-1000" / "complete").write_text('{"seed": 0, "recipe": {"name": "photometric", "size": 8}}')
+        main([*_command(made / "work"), *output, "--epochs", "2"])
+    other = json.dumps({"seed": 0, "recipe": recipes.to_dict(PhotometricRecipe())})
+    folder = tmp_path / "work" / "train-600"
+    folder.mkdir(parents=True)
+    (folder / "complete").write_text(other)
     with pytest.raises(SystemExit, match="another seed or recipe"):
-        main(_command(tmp_path / "e", made / "work"))
+        main([*_command(tmp_path / "work"), *output])

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""The training loop: losses in closed form, losses that fall, and interruptions that leave no trace."""
+"""The training loop: losses in closed form, intruders kept apart, losses that fall, interruptions without a trace."""
 
 import json
 import math
@@ -16,22 +16,28 @@ CONFIG = TrainingConfig(epochs=4, batch_size=64, learning_rate=1e-2)
 
 
 def _data(seed):
-    """Stars whose every target follows from their features."""
+    """Stars whose every target follows from their features, and every tenth an intruder that shows in one of them."""
     rng = np.random.default_rng(seed)
     features = rng.normal(size=(N, FEATURES)).astype(np.float32)
-    hot = 1 / (1 + np.exp(-features[:, 6]))
-    labels = np.stack([hot, 1 - hot, 0 * hot, 0 * hot, 0 * hot], axis=1)
-    return {
-        "features": features,
-        "residual": rng.normal(size=(N, 5, SIZE, SIZE)).astype(np.float16),
-        "bp_rp_base": 0.5 + 0.1 * features[:, 6],
-        "radius_base": 0.1 * features[:, 7],
+    intruder = np.arange(N) % 10 == 3
+    features[:, 11] += 4 * intruder
+    cool = 1 / (1 + np.exp(-features[:, 6]))
+    labels = np.stack([1 - cool, cool, 0 * cool, 0 * cool, 0 * cool], axis=1)
+    targets = {
         "target_colors": features[:, 1:5] - features[:, 2:6],
         "target_bp_rp": 0.5 + 0.2 * features[:, 6],
         "target_log_teff": 3.8 + 0.05 * features[:, 6],
         "target_log_radius": 0.3 * features[:, 7],
-        "target_sdss": labels.astype(np.float32),
         "target_pecaut_mamajek": labels.astype(np.float32),
+    }
+    for value in targets.values():
+        value[intruder] = np.nan
+    return targets | {
+        "features": features,
+        "residual": rng.normal(size=(N, 5, SIZE, SIZE)).astype(np.float16),
+        "bp_rp_base": 0.5 + 0.1 * features[:, 6],
+        "radius_base": 0.1 * features[:, 7],
+        "target_intruder": intruder.astype(np.float32),
     }
 
 
@@ -62,37 +68,83 @@ def whole(tmp_path_factory):
 
 
 def test_losses_in_closed_form():
+    """Of seven stars, and an intruder that takes no part save in the last of them."""
     rng = np.random.default_rng(0)
-    offset = {"colors": rng.normal(size=(7, 4)), "bp_rp": rng.normal(size=7), "radius": rng.normal(size=7)}
+    offset = {"colors": rng.normal(size=(8, 4)), "bp_rp": rng.normal(size=8), "radius": rng.normal(size=8)}
     batch = {
-        "target_colors": torch.zeros(7, 4, dtype=torch.float64),
-        "target_bp_rp": torch.zeros(7, dtype=torch.float64),
-        "target_log_teff": torch.full((7,), 3.8, dtype=torch.float64),
-        "target_log_radius": torch.zeros(7, dtype=torch.float64),
-        "target_sdss": torch.tensor([[1.0, 0, 0, 0, 0]] * 6 + [[0.5, 0.5, 0, 0, 0]], dtype=torch.float64),
-        "target_unheard_of": torch.zeros(7, 5),
+        "target_colors": torch.zeros(8, 4, dtype=torch.float64),
+        "target_bp_rp": torch.zeros(8, dtype=torch.float64),
+        "target_log_teff": torch.full((8,), 3.8, dtype=torch.float64),
+        "target_log_radius": torch.zeros(8, dtype=torch.float64),
+        "target_pecaut_mamajek": torch.tensor([[1.0, 0, 0, 0, 0]] * 7 + [[0.5, 0.5, 0, 0, 0]], dtype=torch.float64),
     }
+    for value in batch.values():
+        value[4] = torch.nan
+    batch["target_intruder"] = torch.tensor([0.0, 0, 0, 0, 1, 0, 0, 0], dtype=torch.float64)
+    batch["target_unheard_of"] = torch.zeros(8, 5)
     outputs = {
         "colors_mean": torch.from_numpy(offset["colors"]),
-        "colors_logvar": torch.full((7, 4), math.log(0.04), dtype=torch.float64),
+        "colors_logvar": torch.full((8, 4), math.log(0.04), dtype=torch.float64),
         "bp_rp_mean": torch.from_numpy(offset["bp_rp"]),
-        "bp_rp_logvar": torch.full((7,), math.log(0.09), dtype=torch.float64),
-        "log_teff": torch.full((7,), 3.81, dtype=torch.float64),
+        "bp_rp_logvar": torch.full((8,), math.log(0.09), dtype=torch.float64),
+        "log_teff": torch.full((8,), 3.81, dtype=torch.float64),
         "radius_mean": torch.from_numpy(offset["radius"]),
-        "radius_variance": torch.full((7,), 0.25, dtype=torch.float64),
-        "logits_sdss": torch.zeros(7, 5, dtype=torch.float64),
+        "radius_variance": torch.full((8,), 0.25, dtype=torch.float64),
+        "logits_pecaut_mamajek": torch.zeros(8, 5, dtype=torch.float64),
+        "intruder": torch.full((8,), -math.log(3), dtype=torch.float64),  # one in four, it says of each
     }
     total, parts = physical_loss(outputs, batch)
+    star = np.arange(8) != 4
+    offset = {name: value[star] for name, value in offset.items()}
     expected = {
         "color": 0.5 * (math.log(0.04 + 2.5e-5) + np.mean(offset["colors"] ** 2) / (0.04 + 2.5e-5)),
         "bp_rp": 0.5 * (math.log(0.09) + np.mean(np.minimum(offset["bp_rp"] ** 2 / 0.09, 100))),
         "teff": 0.5 * (50 * 0.01) ** 2,
         "radius": 0.5 * (math.log(0.25) + np.mean(offset["radius"] ** 2) / 0.25),
-        "sdss": math.log(5),
+        "intruder": -(7 * math.log(0.75) + math.log(0.25)) / 8,
+        "pecaut_mamajek": math.log(5),
     }
     assert parts == pytest.approx(expected, rel=1e-9)
-    weights = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "sdss": 1.0}
+    weights = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "intruder": 0.5, "pecaut_mamajek": 0.5}
     assert float(total) == pytest.approx(sum(weights[k] * v for k, v in expected.items()), rel=1e-9)
+
+
+def _gradient(network, data, rows):
+    """Of the loss on these rows, by output column of the physical head; everything must be finite."""
+    batch = {name: torch.from_numpy(value[rows]).float() for name, value in data.items()}
+    network.zero_grad()
+    physical_loss(network(batch), batch)[0].backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
+    return network.physical.weight.grad.abs().sum(1)
+
+
+def test_intruders_teach_nothing_but_what_an_intruder_is():
+    """Their targets are NaN: one that slipped in would end every weight."""
+    data, network = _data(1), _trained_head()
+    batch = {name: torch.from_numpy(value[:40]).float() for name, value in data.items()}
+    outputs = {name: value.detach().requires_grad_() for name, value in network(batch).items()}
+    physical_loss(outputs, batch)[0].backward()
+    intruder = batch["target_intruder"] == 1
+    assert 0 < intruder.sum() < 40
+    for name in ("colors_mean", "colors_logvar", "bp_rp_mean", "log_teff", "radius_mean", "radius_variance"):
+        gradient = outputs[name].grad.reshape(40, -1).abs().sum(1)
+        assert (gradient[intruder] == 0).all() and (gradient[~intruder] > 0).all(), name
+    assert (outputs["intruder"].grad != 0).all()
+    assert torch.isfinite(outputs["intruder"].grad).all()
+
+
+def test_what_stars_teach_does_not_depend_on_the_intruders_among_them():
+    data, network = _data(1), _trained_head()
+    star = np.flatnonzero(data["target_intruder"] == 0)
+    other = {name: value.copy() for name, value in data.items()}
+    for name in ("features", "residual", "bp_rp_base", "radius_base"):
+        other[name][data["target_intruder"] == 1] += 1.5
+    for rows in (np.arange(N), star):
+        heads = [_gradient(network, d, rows)[:-1] for d in (data, other)]
+        torch.testing.assert_close(heads[0], heads[1])
+    # Those of the stars alone are those of the stars among intruders: each is a mean over stars.
+    torch.testing.assert_close(_gradient(network, data, star)[:-1], heads[0])
+    assert _gradient(network, data, np.arange(N))[-1] > 0
 
 
 def test_a_giant_among_dwarfs_does_not_rule():
@@ -109,13 +161,31 @@ def test_a_giant_among_dwarfs_does_not_rule():
 
 def test_training_lowers_every_loss(whole):
     before = evaluate_loss(_untrained(), _data(2))
-    for name in ("bp_rp", "teff", "radius", "sdss", "pecaut_mamajek"):
+    assert set(before) == {"color", "bp_rp", "teff", "radius", "intruder", "pecaut_mamajek"}
+    for name in ("bp_rp", "teff", "radius", "intruder", "pecaut_mamajek"):
         assert whole["losses"][name] < before[name]
+
+
+def test_an_intruder_is_told_from_a_star(tmp_path):
+    network, data = _network(), _data(4)
+    _train(network, tmp_path, config=TrainingConfig(epochs=25, batch_size=64, learning_rate=1e-2))
+    with torch.no_grad():
+        score = network({k: torch.from_numpy(v).float() for k, v in data.items()})["intruder"].numpy()
+    intruder = data["target_intruder"] == 1
+    assert np.median(score[intruder]) > np.quantile(score[~intruder], 0.95)
 
 
 def _untrained():
     network = _network()
     network.set_scaling(torch.from_numpy(_data(1)["features"]))
+    return network
+
+
+def _trained_head():
+    """A network whose outputs depend on its inputs."""
+    network = _untrained()
+    with torch.no_grad():
+        torch.nn.init.normal_(network.physical.weight, std=0.1)
     return network
 
 
