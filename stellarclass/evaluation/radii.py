@@ -116,7 +116,7 @@ def radius_errors(truth, answer):
 
 @u.quantity_input(radius=u.solRad, radius_err=u.solRad)
 def one_sigma_interval(radius, radius_err):
-    """The interval that a radius and its standard deviation mean: 68.3 % for a Gaussian in the logarithm.
+    """The interval that a radius and its standard deviation mean to who reads a table: 68.3 % of the stars lie in it.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def one_sigma_interval(radius, radius_err):
     Returns
     -------
     lower, upper : `~astropy.units.Quantity`, shape (N,)
-        ``radius * exp(-/+ radius_err / radius)``: never negative, and for small errors ``radius -/+ radius_err``.
+        ``radius -/+ radius_err``, not below 0.
 
     Raises
     ------
@@ -138,12 +138,10 @@ def one_sigma_interval(radius, radius_err):
     >>> import astropy.units as u
     >>> from stellarclass.evaluation.radii import one_sigma_interval
     >>> one_sigma_interval(2.0 * u.solRad, 0.2 * u.solRad)
-    (<Quantity [1.80967484] solRad>, <Quantity [2.21034184] solRad>)
+    (<Quantity [1.8] solRad>, <Quantity [2.2] solRad>)
     """
     radius, radius_err = _solar_radii(radius), _solar_radii(radius_err)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        factor = np.exp(radius_err / radius)
-        return radius / factor * u.solRad, radius * factor * u.solRad
+    return np.maximum(radius - radius_err, 0) * u.solRad, (radius + radius_err) * u.solRad
 
 
 @u.quantity_input(truth=u.solRad, lower=u.solRad, upper=u.solRad)

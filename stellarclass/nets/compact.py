@@ -96,7 +96,8 @@ class CompactNet(nn.Module):
         if features < _MEASURED:
             raise ValueError(f"{features} features; the first {_MEASURED} are the magnitudes, and which bands are used")
         for system in label_systems:
-            if not (isinstance(system, str) and system.isidentifier()) or hasattr(nn.ModuleDict, system):
+            # A module's own attributes are no names for its parts.
+            if not (isinstance(system, str) and system.isidentifier()) or hasattr(nn.ModuleDict(), system):
                 raise ValueError(f"{system!r} cannot be the name of a label system")
             if system == "pecaut_mamajek":
                 raise ValueError("pecaut_mamajek follows from BP-RP and has no learned map")
@@ -141,7 +142,7 @@ class CompactNet(nn.Module):
             "bp_rp_logvar": bp_rp_logvar,
             "log_teff": 3.72 + y[:, 10],
             "radius_mean": r[:, 0],
-            "radius_variance": F.softplus(r[:, 1] - 3.0) ** 2 + 1e-6,
+            "radius_variance": F.softplus(r[:, 1] - 1.0) ** 2 + 1e-6,
             "intruder": y[:, 11] - 3.0,
             "logits_pecaut_mamajek": self._classes_of_color(bp_rp, bp_rp_logvar),
         }

@@ -125,10 +125,12 @@ def add_label_system(
             CompactNet(label_systems=(name,))
         _with_entry(ensemble.card, name, {"description": description})
     except (ValueError, EnsembleError) as err:
-        raise InputError(f"label system {name!r}: {err}") from err
+        raise InputError(f"name = {name!r} of a label system: {err}") from err
     if folds < 2:
         raise InputError(f"folds = {folds}: cross-validation needs two at least")
     targets, stars = _checked(ensemble, labels, stars)
+    if astrometry is not None and len(astrometry) != len(targets):
+        raise InputError(f"astrometry of {len(astrometry)} stars for {len(targets)} labels")
     outputs = _physical(ensemble, [stamps] if isinstance(stamps, Stamps) else stamps, astrometry, len(targets))
     fold = _folds(targets, stars, folds, seed)
     with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
@@ -193,8 +195,6 @@ def _physical(ensemble, parts, astrometry, n):
             done += len(chunk)
     if done != n:
         raise InputError(f"{done} stamps and {n} labels: one label for each is meant")
-    if astrometry is not None and len(astrometry) != n:
-        raise InputError(f"astrometry of {len(astrometry)} stars for {n} stamps")
     return [{k: torch.cat([part[k] for part in answer]) for k in LabelMap.inputs} for answer in answers]
 
 

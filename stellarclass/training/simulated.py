@@ -9,6 +9,7 @@ from astropy import units as u
 from .. import physics
 from ..astrometry import Astrometry
 from ..simulate import KINDS, LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
+from ..simulate.blends import add_neighbors
 from ..simulate.contaminants import INTRUDERS
 from ..simulate.optics import flux_from_pogson
 from ..stamps import recipes
@@ -23,6 +24,10 @@ _DROP_PARALLAX, _DROP_PROPER_MOTION, _DROP_BAND, _DROP_TWO_BANDS, _DROP_PSF = 0.
 
 # Share of what is no star of the classes: enough to learn what they look like, too few to rule anything else.
 _INTRUDERS = 0.08
+
+# Share of stars that stand within 1 to 5 arcsec of another one, from 0.5 mag brighter to 2.5 mag fainter: chance alone
+# makes hardly any, and a network that never saw one is as sure of its answer as ever.
+_TWINS, _TWIN_ARCSEC, _TWIN_FAINTER = 0.06, (1.0, 5.0), (-0.5, 2.5)
 
 
 def make_training_set(n, *, seed, recipe, processes=1, progress=None):
@@ -56,7 +61,8 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     Notes
     -----
     Among the stars a known share has no parallax, no proper motion, one or two bands missing or no PSF, so that the
-    networks learn to answer without; 8 % are white dwarfs, hotter stars, quasars and compact galaxies.
+    networks learn to answer without; 8 % are white dwarfs, hotter stars, quasars and compact galaxies, and
+    6 % stand close beside another star.
     """
     if n < 1 or processes < 1:
         raise ValueError(f"{n} stars by {processes} processes: at least one of each is needed")
@@ -80,6 +86,16 @@ def _collect(results, progress):
     return blocks
 
 
+def _add_twins(rng, stamps, magnitudes):
+    """Put some stars beside another of the block, made about as bright."""
+    rows = np.flatnonzero(rng.random(_BLOCK) < _TWINS)
+    other = magnitudes[rng.integers(0, _BLOCK, rows.size)]
+    other = other + (magnitudes[rows, 2] + rng.uniform(*_TWIN_FAINTER, rows.size) - other[:, 2])[:, None]
+    twins = stamps[rows]
+    add_neighbors(twins, other, arcsec=rng.uniform(*_TWIN_ARCSEC, rows.size), seed=rng)
+    stamps.images[rows] = twins.images
+
+
 def _make_block(job):
     """The next thousand stars: (seed, recipe) to inputs and targets."""
     seed, recipe = job
@@ -98,6 +114,7 @@ def _make_block(job):
         visible[band] = asinh[:, k] * u.mag
     known = rng.random(_BLOCK) >= _DROP_PSF
     stamps = render_stars(visible, seed=rng)
+    _add_twins(rng, stamps, truth)
     stamps.psf[~known] = np.nan
 
     astrometry = Astrometry.empty(_BLOCK)

@@ -76,7 +76,7 @@ def test_a_card_with_radii_calibrated_by_groups_survives_json(values, tmp_path):
         ({"label_systems": {"sdss": {"calibration": {"bias": [0, 0, 0, 0, 1e9]}}}}, f"{SYSTEM}.bias"),
         ({"label_systems": {"sdss": {"calibration": {"threshold": 1.5}}}}, f"{SYSTEM}.threshold"),
         ({"label_systems": {"sdss": {"calibration": {"prior": 1}}}}, "unknown prior"),
-        (_system(class_mix=[1, 1]), r"sdss\.class_mix: is not of 5 numbers"),
+        (_system(class_mix=[1, 1]), r"sdss\.class_mix: has 2 numbers for 5 classes"),
         (_system(class_mix=[1, 1, 0, 1, 1]), r"sdss\.class_mix: 0 is not a number"),
         (_system(class_mix=[1, 1, "1", 1, 1]), r"sdss\.class_mix"),
         (_system(class_mix=0.2), r"sdss\.class_mix"),

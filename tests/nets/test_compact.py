@@ -46,7 +46,7 @@ def test_untrained_it_answers_with_the_first_guesses():
     measured = inputs["features"][:, 1:6]
     assert torch.equal(outputs["colors_mean"], measured[:, :-1] - measured[:, 1:])
     assert torch.equal(outputs["bp_rp_mean"], inputs["bp_rp_base"])
-    assert torch.equal(outputs["radius_mean"], inputs["radius_base"])
+    assert not outputs["radius_mean"].any()  # the Sun's
 
 
 def test_untrained_it_takes_hardly_anything_for_an_intruder():

@@ -33,6 +33,8 @@ COLUMN, PRESENT = FEATURES.index("parallax_snr"), FEATURES.index("has_parallax")
 class Parrot(torch.nn.Module):
     """Answers what the inputs say."""
 
+    knows_intruders = True
+
     def forward(self, inputs):
         return {
             f"logits_{SYSTEM}": inputs["logits"],

@@ -105,7 +105,7 @@ def test_losses_in_closed_form():
         "pecaut_mamajek": math.log(5),
     }
     assert parts == pytest.approx(expected, rel=1e-9)
-    weights = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 0.5, "intruder": 0.5, "pecaut_mamajek": 0.5}
+    weights = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 2.0, "intruder": 0.5, "pecaut_mamajek": 0.5}
     assert float(total) == pytest.approx(sum(weights[k] * v for k, v in expected.items()), rel=1e-9)
 
 
@@ -185,7 +185,8 @@ def _trained_head():
     """A network whose outputs depend on its inputs."""
     network = _untrained()
     with torch.no_grad():
-        torch.nn.init.normal_(network.physical.weight, std=0.1)
+        for head in (network.physical, network.radius):
+            torch.nn.init.normal_(head.weight, std=0.1)
     return network
 
 

@@ -13,7 +13,7 @@ from stellarclass.training.simulated import make_training_set
 RECIPE = recipes.to_dict(PhotometricRecipe(size=8))
 
 
-TARGETS = ("target_colors", "target_bp_rp", "target_log_teff", "target_log_radius", "target_pecaut_mamajek")
+TARGETS = ("target_colors", "target_bp_rp", "target_log_teff", "target_log_radius", *(f"target_{s}" for s in LABEL_SYSTEMS))
 
 
 @pytest.fixture(scope="module")
