@@ -6,6 +6,7 @@ import sys
 
 __all__ = [
     "LABEL_SYSTEMS",
+    "ZERO_POINTS",
     "add_common",
     "add_verb",
     "class_mix",
@@ -16,6 +17,8 @@ __all__ = [
 ]
 
 LABEL_SYSTEMS = ("sdss", "pecaut_mamajek")
+
+ZERO_POINTS = ("none", "global", "lindegren")
 
 
 def add_verb(verbs, name, run, *, summary, description, example):
