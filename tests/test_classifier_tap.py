@@ -42,7 +42,7 @@ def service(sky):
 
 
 def classify(sky, ensemble, service, *, timeout=30 * u.s):
-    gaia = Gaia(url=service.url, timeout=timeout, retries=0)
+    gaia = Gaia(url=service.url, timeout=timeout, retries=0, zero_point="none")  # simulated parallaxes are corrected
     return Classifier(ensemble, images=sky.images, astrometry=gaia).classify(sky.coords)
 
 

@@ -1,38 +1,44 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Gaia's parallaxes are a little too small: the corrections of Lindegren et al. 2021 (A&A 649, A4)."""
+"""Taking the zero point off the parallaxes of Gaia rows, with whatever columns they have."""
 
 import numpy as np
 
 from ..exceptions import InputError
+from ..zeropoint import (
+    GLOBAL_ZERO_POINT,
+    ecliptic_latitude,
+    effective_wavenumber,
+    five_parameter_zero_point,
+    six_parameter_zero_point,
+)
 
-__all__ = ["ZERO_POINTS", "check_zero_point", "correct_parallax", "zero_point_columns"]
+__all__ = ["RECIPE_COLUMNS", "ZERO_POINTS", "check_zero_point", "correct_parallax", "with_zero_point"]
 
 ZERO_POINTS = ("none", "global", "lindegren")
 
-GLOBAL_ZERO_POINT = -0.017
-"""Median parallax of quasars in mas (Lindegren et al. 2021, section 4)."""
+RECIPE_COLUMNS = ("nu_eff_used_in_astrometry", "pseudocolour", "astrometric_params_solved")
+"""What the recipe takes beyond the columns of every candidate; it can do without."""
 
-RECIPE_COLUMNS = ("nu_eff_used_in_astrometry", "pseudocolour", "ecl_lat", "astrometric_params_solved")
+SIX_PARAMETERS = 95
+"""Of ``astrometric_params_solved``."""
 
 
 def check_zero_point(name):
-    """Return ``name`` if it is one of `ZERO_POINTS` and can be applied here.
+    """Return ``name`` if it is one of `ZERO_POINTS`.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If it is not, or needs a package that is not installed.
+        If it is not.
     """
     if name not in ZERO_POINTS:
         raise InputError(f"zero_point must be one of {', '.join(map(repr, ZERO_POINTS))}, not {name!r}")
-    if name == "lindegren":
-        _recipe()
     return name
 
 
-def zero_point_columns(name):
-    """Columns of Gaia that a correction needs beyond those of every candidate."""
-    return RECIPE_COLUMNS if name == "lindegren" else ()
+def with_zero_point(name, zero_point):
+    """Name of a source, with what was done to its parallaxes."""
+    return name if zero_point == "none" else f"{name} (parallax zero point: {zero_point})"
 
 
 def correct_parallax(name, rows):
@@ -42,10 +48,11 @@ def correct_parallax(name, rows):
     ----------
     name : str
         ``"none"``; ``"global"``, the one median value; or ``"lindegren"``, the recipe by magnitude, color and
-        ecliptic latitude. Where the recipe does not reach (G outside 6 to 21, color outside its range or missing)
-        the global value stands in.
-    rows : mapping of str to array_like
-        With ``parallax`` and what `zero_point_columns` and G need.
+        ecliptic latitude. Its color is the one that was used in the astrometry, else that of BP-RP; where there is
+        neither, or no G, the global value stands in.
+    rows : dict of str to array_like
+        Gaia's columns by name and in Gaia's units: ``parallax``, and what there is of ``ra``, ``dec``,
+        ``phot_g_mean_mag``, ``bp_rp`` and `RECIPE_COLUMNS`. Masked and NaN are missing.
 
     Returns
     -------
@@ -55,24 +62,27 @@ def correct_parallax(name, rows):
     parallax = np.ma.masked_invalid(np.ma.asarray(rows["parallax"]).astype(float))
     if name == "none":
         return parallax
-    zero_point = np.full(len(parallax), GLOBAL_ZERO_POINT)
-    if name == "lindegren":
-        columns = [np.ma.asarray(rows[c]).astype(float).filled(np.nan) for c in ("phot_g_mean_mag", *RECIPE_COLUMNS)]
-        known = np.isin(columns[-1], (31, 95))  # five- and six-parameter solutions
-        if known.any():
-            recipe = _recipe().get_zpt(*(c[known] for c in columns), _warnings=False)
-            zero_point[known] = np.where(np.isfinite(recipe), recipe, GLOBAL_ZERO_POINT)
-    return parallax - zero_point
+    if name == "global":
+        return parallax - GLOBAL_ZERO_POINT
+    recipe = _recipe(rows, len(parallax))
+    return parallax - np.where(np.isfinite(recipe), recipe, GLOBAL_ZERO_POINT)
 
 
-def _recipe():
-    try:
-        from zero_point import zpt
-    except ImportError as error:
-        raise InputError(
-            "zero_point='lindegren' needs the package gaiadr3-zeropoint: pip install 'stellarclass[zeropoint]'; "
-            "zero_point='global' needs nothing"
-        ) from error
-    if not hasattr(zpt, "g_5"):
-        zpt.load_tables()
-    return zpt
+def _recipe(rows, n):
+    """Zero points of Lindegren et al. (2021, A&A 649, A4) in mas, NaN where too little is known."""
+
+    def column(name):
+        if name not in rows:
+            return np.full(n, np.nan)
+        return np.ma.filled(np.ma.asarray(rows[name]).astype(float), np.nan)
+
+    wavenumber, pseudocolor, solved = map(column, RECIPE_COLUMNS)
+    g_mag, latitude = column("phot_g_mean_mag"), ecliptic_latitude(column("ra"), column("dec"))
+    # Gaia gives each source one of the two colors: whose pseudocolor is known was solved for six parameters.
+    six = np.where(np.isfinite(solved), solved == SIX_PARAMETERS, np.isnan(wavenumber) & np.isfinite(pseudocolor))
+    photometric = effective_wavenumber(column("bp_rp"))
+    color = np.where(six, pseudocolor, wavenumber)
+    color = np.where(np.isfinite(color), color, photometric)
+    return np.where(
+        six, six_parameter_zero_point(g_mag, color, latitude), five_parameter_zero_point(g_mag, color, latitude)
+    )

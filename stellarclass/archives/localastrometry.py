@@ -4,16 +4,25 @@
 import os
 
 import numpy as np
+from astropy import units as u
 from astropy.table import Table
 from scipy.spatial import KDTree
 
 from ..astrometry import unit_vectors
 from ..exceptions import ArchiveError, InputError
 from ._candidates import COLUMNS, FAST, GAIA_EPOCH, candidate_table, search_reach
+from ._zeropoint import RECIPE_COLUMNS, check_zero_point, correct_parallax, with_zero_point
 
 __all__ = ["LocalAstrometry"]
 
 REQUIRED = ("source_id", "ra", "dec")
+
+UNITS = {name: unit for name, (_, unit, _) in COLUMNS.items()} | {
+    **dict.fromkeys(RECIPE_COLUMNS),
+    "nu_eff_used_in_astrometry": u.um**-1,
+    "pseudocolour": u.um**-1,
+}
+"""Of all columns that are read."""
 
 
 class LocalAstrometry:
@@ -28,11 +37,17 @@ class LocalAstrometry:
         unit is in Gaia's own. Other columns, and rows without a position, are left out. The table is copied.
     name : str, optional
         For the provenance of results; by default the file's name or ``"local table"``.
+    zero_point : {"none", "global", "lindegren"}, optional
+        What is taken off the parallaxes, as in `~stellarclass.archives.Gaia`; by default nothing, as a table may have
+        been corrected before. Those that the archive gives were not: ``"lindegren"`` is for them. It needs
+        ``parallax``, ``phot_g_mean_mag`` and ``nu_eff_used_in_astrometry`` or ``bp_rp``, and uses ``pseudocolour`` and
+        ``astrometric_params_solved`` where they are there.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If a required column is missing, a unit cannot be converted, ``source_id`` is not an integer or not unique.
+        If a required column is missing, a unit cannot be converted, ``source_id`` is not an integer or not unique, or
+        ``zero_point`` is unknown.
     stellarclass.exceptions.ArchiveError
         If a file cannot be read.
 
@@ -51,7 +66,8 @@ class LocalAstrometry:
          0         8       --
     """
 
-    def __init__(self, table, *, name=None):
+    def __init__(self, table, *, name=None, zero_point="none"):
+        self.zero_point = check_zero_point(zero_point)
         if not isinstance(table, Table):
             path = os.fspath(table)
             name = name or os.path.basename(path)
@@ -59,8 +75,9 @@ class LocalAstrometry:
                 table = Table.read(path)
             except Exception as error:  # a reader may raise anything
                 raise ArchiveError(f"cannot be read as a table: {error}", path) from error
-        self.name = name or "local table"
-        self._rows = _gaia_rows(table, self.name)
+        name = name or "local table"
+        self.name = with_zero_point(name, zero_point)
+        self._rows = _gaia_rows(table, name, zero_point)
         self._vectors = unit_vectors(self._rows["ra"], self._rows["dec"])
         # Two trees, as few stars are fast and only they need the wide circle.
         speed = np.hypot(self._rows["pmra"], self._rows["pmdec"])
@@ -110,19 +127,21 @@ def _pairs(places, tree, degrees):
     return pairs["i"], pairs["j"]
 
 
-def _gaia_rows(table, name):
+def _gaia_rows(table, name, zero_point):
     """Take `COLUMNS` from a table as arrays in Gaia's units, NaN where missing, rows without a position left out."""
+    known = (*COLUMNS, *RECIPE_COLUMNS) if zero_point == "lindegren" else COLUMNS
     table = Table(table, copy=False)  # a QTable's quantities become columns
     found = {}
     for column in table.colnames:
-        if column.lower() in COLUMNS:
+        if column.lower() in known:
             if column.lower() in found:
                 raise InputError(f"{name} has both {found[column.lower()]!r} and {column!r}; rename one of them")
             found[column.lower()] = column
     absent = [c for c in REQUIRED if c not in found]
     if absent:
         raise InputError(f"{name} lacks {', '.join(absent)}; it has {', '.join(table.colnames)}")
-    rows = {c: _values(table[found[c]], c, name) if c in found else np.full(len(table), np.nan) for c in COLUMNS}
+    _check_columns(found, name, zero_point)
+    rows = {c: _values(table[found[c]], c, name) if c in found else np.full(len(table), np.nan) for c in known}
     rows["ref_epoch"] = np.where(np.isfinite(rows["ref_epoch"]), rows["ref_epoch"], GAIA_EPOCH)
     usable = np.isfinite(rows["ra"]) & np.isfinite(rows["dec"])
     rows = {c: values[usable] for c, values in rows.items()}
@@ -132,11 +151,23 @@ def _gaia_rows(table, name):
             f"{name} has source_id {identifiers[counts.argmax()]} {counts.max()} times; "
             "astropy.table.unique(table, keys='source_id') keeps one row of each"
         )
-    return rows
+    rows["parallax"] = correct_parallax(zero_point, rows).filled(np.nan)
+    return {c: rows[c] for c in COLUMNS}
+
+
+def _check_columns(found, name, zero_point):
+    """Complain of columns without which a zero point would be a guess."""
+    needed = {"none": (), "global": ("parallax",), "lindegren": ("parallax", "phot_g_mean_mag")}[zero_point]
+    absent = [c for c in needed if c not in found]
+    if zero_point == "lindegren" and not {"nu_eff_used_in_astrometry", "bp_rp"} & set(found):
+        absent.append("nu_eff_used_in_astrometry (or bp_rp)")
+    if absent:
+        simpler = "'global' needs parallax alone" if "parallax" in found else "'none' needs nothing"
+        raise InputError(f"zero_point={zero_point!r} needs {', '.join(absent)}, which {name} lacks; {simpler}")
 
 
 def _values(column, gaia_name, name):
-    _, unit, _ = COLUMNS[gaia_name]
+    unit = UNITS[gaia_name]
     if gaia_name == "source_id":
         if column.dtype.kind not in "iu":
             raise InputError(f"source_id of {name} must be an integer column, not {column.dtype}: digits were lost")

@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from .options import add_common, add_network, add_verb, classifier_options, positive, show_progress
+from .options import ZERO_POINTS, add_common, add_network, add_verb, classifier_options, positive, show_progress
 
 __all__ = ["FORMATS", "add_parser", "parse_positions", "read_targets", "run"]
 
@@ -60,6 +60,12 @@ def add_parser(verbs):
     gaia = where.add_mutually_exclusive_group()
     gaia.add_argument("--astrometry", type=Path, metavar="FILE", help="a table of Gaia sources, not the network")
     gaia.add_argument("--no-astrometry", action="store_true", help="images alone")
+    where.add_argument(
+        "--zero-point",
+        choices=ZERO_POINTS,
+        metavar="NAME",
+        help="taken off parallaxes: lindegren (default), global, none (default of FILE)",
+    )
     where.add_argument("--data-release", type=positive, metavar="N", help="SDSS data release (default: 17)")
     add_network(parser)
     add_common(parser)
@@ -171,9 +177,15 @@ def _sources(args):
 
         if not args.astrometry.is_file():
             raise InputError(f"--astrometry {args.astrometry}: there is no such file")
-        sources["astrometry"] = LocalAstrometry(_read(args.astrometry, None))
+        sources["astrometry"] = LocalAstrometry(_read(args.astrometry, None), zero_point=args.zero_point or "none")
     elif args.no_astrometry:
+        if args.zero_point is not None:
+            raise InputError("--zero-point is about parallaxes, and --no-astrometry does without")
         sources["astrometry"] = False
+    elif args.zero_point is not None:
+        from ..archives import Gaia
+
+        sources["astrometry"] = Gaia(zero_point=args.zero_point)
     return sources
 
 

@@ -5,6 +5,7 @@ import argparse
 import sys
 
 __all__ = [
+    "ZERO_POINTS",
     "add_common",
     "add_verb",
     "class_mix",
@@ -14,6 +15,7 @@ __all__ = [
     "show_progress",
 ]
 
+ZERO_POINTS = ("none", "global", "lindegren")
 
 
 def add_verb(verbs, name, run, *, summary, description, example):
@@ -152,7 +154,9 @@ def add_network(parser):
     group = parser.add_argument_group("how")
     group.add_argument("--ensemble", metavar="NAME", help="ensemble by name or folder (default: default)")
     group.add_argument(
-        "--label-system", metavar="NAME", help="whose classes: sdss, lamost, pecaut_mamajek, or what the ensemble was taught"
+        "--label-system",
+        metavar="NAME",
+        help="whose classes: sdss, lamost, pecaut_mamajek, or what the ensemble was taught",
     )
     group.add_argument(
         "--device", metavar="DEVICE", help="torch device: cpu, cuda, cuda:1, mps (default: a GPU if there is one)"

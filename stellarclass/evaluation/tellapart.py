@@ -8,7 +8,7 @@ from scipy import stats
 
 from ..simulate.framepsf import adaptive_moments
 
-__all__ = ["FEATURES", "Verdict", "stamp_features", "tell_apart"]
+__all__ = ["FEATURES", "Verdict", "center_pixels", "stamp_features", "tell_apart"]
 
 _HALF = 20  # pixels: the part of a stamp that is looked at, 8 arcsec to each side
 _RINGS = (0.0, 1.0, 1.6, 2.3, 3.2, 4.2, 5.5, 7.5, 10.0, 14.0, 20.0)
@@ -16,7 +16,17 @@ _RINGS = (0.0, 1.0, 1.6, 2.3, 3.2, 4.2, 5.5, 7.5, 10.0, 14.0, 20.0)
 FEATURES = (
     *(f"profile_{a:g}_{b:g}" for a, b in zip(_RINGS[:-1], _RINGS[1:], strict=True)),
     *("log_flux", "size", "e1", "e2", "center_x", "center_y", "asymmetry", "core_scatter", "wing_scatter"),
-    *("background", "noise", "noise_mad", "skewness", "kurtosis", "correlation_x", "correlation_y", "lowest", "highest"),
+    *(
+        "background",
+        "noise",
+        "noise_mad",
+        "skewness",
+        "kurtosis",
+        "correlation_x",
+        "correlation_y",
+        "lowest",
+        "highest",
+    ),
     *("distinct", "low_bits", "rim_light"),
 )
 """Names of what is measured on each stamp of one band."""
@@ -67,14 +77,11 @@ def stamp_features(images, offsets, *, sigma):
     """
     images, offsets = np.asarray(images, float), np.asarray(offsets, float)
     sigma = np.broadcast_to(np.asarray(sigma, float), len(images))
-    size = images.shape[-1]
-    column, row = (np.round((size - 1) / 2 + offsets[:, k]).astype(int) for k in (0, 1))
-    steps = np.arange(-_HALF, _HALF + 1)
-    crop = images[np.arange(len(images))[:, None, None], row[:, None, None] + steps[:, None], column[:, None, None] + steps]
+    size, steps = images.shape[-1], np.arange(-_HALF, _HALF + 1)
+    crop, given = center_pixels(images, offsets, _HALF)
     near = slice(_HALF - 10, _HALF + 11)
     center, moments = adaptive_moments(crop[:, near, near])
     bright = (crop[:, near, near].sum((1, 2)) > 100 * sigma) & np.isfinite(moments).all(1)
-    given = (size - 1) / 2 + offsets - np.stack([column, row], 1)
     center = np.where(bright[:, None], center, given)
     dx, dy = steps - center[:, 0, None, None], steps[:, None] - center[:, 1, None, None]
     radius = np.hypot(dx, dy)
@@ -113,7 +120,17 @@ def stamp_features(images, offsets, *, sigma):
     return np.stack([found[name] for name in FEATURES], 1)
 
 
-_NOISE = ("noise", "noise_mad", "skewness", "kurtosis", "correlation_x", "correlation_y", "lowest", "highest", "distinct")
+_NOISE = (
+    "noise",
+    "noise_mad",
+    "skewness",
+    "kurtosis",
+    "correlation_x",
+    "correlation_y",
+    "lowest",
+    "highest",
+    "distinct",
+)
 
 
 def _noise_features(crop, ring, sigma):
@@ -131,14 +148,30 @@ def _noise_features(crop, ring, sigma):
     )
 
 
-def _pixels(images, offsets, sigma, half=9):
-    """Middles of stamps on an asinh scale, flattened."""
-    images = np.asarray(images, float)
-    size = images.shape[-1]
-    column, row = (np.round((size - 1) / 2 + offsets[:, k]).astype(int) for k in (0, 1))
+def center_pixels(images, offsets, half):
+    """Middles of stamps.
+
+    Parameters
+    ----------
+    images : ndarray, shape (N, S, S)
+    offsets : ndarray, shape (N, 2)
+        Where the stars are, relative to the middle of the stamps.
+    half : int
+        Half the side of what is cut; the star's own pixel is in the middle.
+
+    Returns
+    -------
+    crop : ndarray, shape (N, 2 half + 1, 2 half + 1)
+    center : ndarray, shape (N, 2)
+        Where the star is in its middle pixel.
+    """
+    middle = (images.shape[-1] - 1) / 2
+    column, row = (np.round(middle + offsets[:, k]).astype(int) for k in (0, 1))
     steps = np.arange(-half, half + 1)
-    crop = images[np.arange(len(images))[:, None, None], row[:, None, None] + steps[:, None], column[:, None, None] + steps]
-    return np.arcsinh(crop / sigma[:, None, None] / 2).reshape(len(images), -1)
+    crop = images[
+        np.arange(len(images))[:, None, None], row[:, None, None] + steps[:, None], column[:, None, None] + steps
+    ]
+    return crop, middle + offsets - np.stack([column, row], 1)
 
 
 def _classifiers(seed):
@@ -156,7 +189,7 @@ def _classifiers(seed):
         "boosting": (
             "features",
             HistGradientBoostingClassifier(
-                max_iter=120, learning_rate=0.06, max_leaf_nodes=8, min_samples_leaf=10, l2_regularization=1.0,
+                max_iter=80, learning_rate=0.08, max_leaf_nodes=8, min_samples_leaf=10, l2_regularization=1.0,
                 max_features=0.5, random_state=seed,
             ),
         ),
@@ -164,7 +197,7 @@ def _classifiers(seed):
             "features",
             make_pipeline(
                 impute(),
-                ExtraTreesClassifier(n_estimators=300, min_samples_leaf=3, max_features=0.3, random_state=seed),
+                ExtraTreesClassifier(n_estimators=200, min_samples_leaf=3, max_features=0.3, random_state=seed),
             ),
         ),
         "linear": (
@@ -186,7 +219,7 @@ def _classifiers(seed):
     }  # fmt: skip
 
 
-def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, names=FEATURES):
+def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, names=FEATURES):
     """Train classifiers to tell real stamps from simulated ones, and test them on stars they have not seen.
 
     Parameters
@@ -199,6 +232,8 @@ def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, names=FEATURES)
         Of folds, classifiers and bootstrap.
     folds : int
         Parts of the cross-validation.
+    repeats : int
+        Times that it is done, each with other parts.
     names : sequence of str, shape (F,)
         Of the features.
 
@@ -220,7 +255,7 @@ def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, names=FEATURES)
             continue
         x = both[kind]
         total = np.zeros(2 * n)
-        for repeat in range(2):
+        for _ in range(repeats):
             unique = rng.permutation(np.unique(groups))
             fold_of = dict(zip(unique.tolist(), (np.arange(len(unique)) % folds).tolist(), strict=True))
             fold = np.tile([fold_of[g] for g in groups.tolist()], 2)

@@ -232,7 +232,16 @@ def measure_frame_psf(data, x, y, *, sigma, flux_per_electron, profile):
     for _ in range(5):
         psf = replace(psf, profile=base, residual=residual)
         residual = residual + _residual(psf, stack, cx, cy, column, row, good, sigma, flux_per_electron)
-    return replace(psf, residual=residual), good
+    psf = replace(psf, residual=residual)
+    # The grid of the residual blurs by some thousandths: as wide as the stars are is what the images have to be.
+    model = adaptive_moments(psf.star(cx[good], cy[good], _HALF)[0].astype(float))[1]
+    excess = np.nanmedian(size[good] / np.sqrt(model[:, :2].mean(1)))
+    tilt = np.stack([model[:, 0] - model[:, 1], 2 * model[:, 2]]) / (model[:, 0] + model[:, 1])
+    ellipticity = psf.ellipticity.copy()
+    ellipticity[:, 0] += np.nanmedian(shapes[:, good] - tilt, axis=1)
+    if 0.97 < excess < 1.03:
+        psf = replace(psf, size=psf.size * excess, ellipticity=ellipticity)
+    return psf, good
 
 
 def _mode(values):

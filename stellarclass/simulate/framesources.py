@@ -92,7 +92,7 @@ def paint(psf, x, y, flux, *, sigma, jitter=None):
     return image
 
 
-def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=None):
+def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=None, anchors=None):
     """Fluxes of all sources of a frame, each fitted with the others taken out.
 
     Parameters
@@ -111,6 +111,8 @@ def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=
     move : str, optional
         ``"each"``: places of sources of S/N above 10 are refined one by one. ``"together"``: all are shifted by one
         smooth function of place and color, those of high S/N by their own light as well.
+    anchors : ndarray of int, optional
+        Sources that tell how all are shifted; by default the brightest.
     color : ndarray, shape (M,), optional
         Some color of each source, 0 where it is not known: the atmosphere shifts blue stars against red ones.
 
@@ -127,7 +129,9 @@ def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=
     flux = aperture_fluxes(data, x, y)
     if move == "together":
         # Bright ones tell where their frame lies; in the first round their neighbors may pull at them.
-        bright = np.flatnonzero(flux > 60 * sigma)[:800]
+        bright = (
+            np.flatnonzero(flux > 60 * sigma)[:800] if anchors is None or len(anchors) < 20 else np.asarray(anchors)
+        )
         for _ in range(2):
             own, error, _, _, left = fit_fluxes(data, psf, x[bright], y[bright], sigma=sigma, good=good, passes=2)
             signal = own / np.where(error > 0, error, np.nan)

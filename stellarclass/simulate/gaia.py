@@ -7,6 +7,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable
 
 from ..exceptions import InputError
+from ..zeropoint import effective_wavenumber, five_parameter_zero_point
 from . import gaiaerrors
 from .gaiaphotometry import observe_color, observe_g, observe_radius
 from .wobble import wobble
@@ -89,8 +90,8 @@ def observe_astrometry(stars, *, seed, density=0 / u.arcmin**2, mismatched=0.001
     latitude, scatter from field to field (6 %) and from star to star, and the ruwe that a companion causes: so it is
     in real rows. Real errors are 1.05 to 1.3 times as large (Fabricius et al. 2021, A&A 649, A5; El-Badry, Rix &
     Heintz 2021, MNRAS 506, 2269). To them come the zero point of Lindegren et al. (2021, A&A 649, A4), by G, color and
-    ecliptic latitude (unless ``corrected``), an error of 0.01 mas common to a field, and the parallax and motion that an
-    orbit feigns (Penoyre, Belokurov & Evans 2022, MNRAS 513, 2437). ``radius_flame`` is good to 4-5 % and the error
+    ecliptic latitude (unless ``corrected``), an error of 0.01 mas common to a field, and the parallax and motion that
+    an orbit feigns (Penoyre, Belokurov & Evans 2022, MNRAS 513, 2437). ``radius_flame`` is good to 4-5 % and the error
     of the parallax, ends at G = 18.25, and is missing for a tenth of the brighter stars.
 
     Examples
@@ -129,7 +130,8 @@ def observe_astrometry(stars, *, seed, density=0 / u.arcmin**2, mismatched=0.001
     quoted = single * ruwe / core  # real rows: parallax errors grow as ruwe does
 
     if not corrected:
-        common = common + gaiaerrors.zero_point(g_mag, truth["bp_rp"], latitude)
+        wavenumber = effective_wavenumber(np.nan_to_num(truth["bp_rp"], nan=0.8))
+        common = common + five_parameter_zero_point(g_mag, wavenumber, latitude)
     measured = _measure(rng, truth, quoted, latitude, companion, common)
     detected = rng.random(n) < 1 / (1 + np.exp(np.clip((g_mag - _DETECTION_LIMIT) / _DETECTION_WIDTH, -50, 50)))
     # Gaia's windows hold 0.7" and its detection wants a point: of larger galaxies few are sources (de Souza et al.

@@ -1,12 +1,12 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""How well Gaia DR3 measures a single star, and how far it is off: errors by magnitude and sky position, zero point.
+"""How well Gaia DR3 measures a single star: errors by magnitude and position on the sky.
 
 Plain arrays, one idea a function. Gaia DR3 has the astrometry of EDR3.
 """
 
 import numpy as np
 
-__all__ = ["error_underestimate", "median_parallax_error", "proper_motion_scales", "scan_factor", "zero_point"]
+__all__ = ["error_underestimate", "median_parallax_error", "proper_motion_scales", "scan_factor"]
 
 # Median parallax error in mas of well-behaved stars (ruwe < 1.2) against G, divided by `scan_factor`: 8,301 field
 # stars of Gaia DR3 in 30 directions (public repository tmtsoftware/dms-irgsc) and, for G < 14, 935 stars common to
@@ -102,64 +102,3 @@ def error_underestimate(g_mag):
     g_mag = np.asarray(g_mag, float)
     fit = 0.21 * np.exp(-(((g_mag - 12.65) / 0.90) ** 2)) + 1.141 + 0.0040 * g_mag - 0.00062 * g_mag**2
     return np.maximum(fit, 1.05)
-
-
-# Parallax zero point of five-parameter solutions: Lindegren et al. (2021b, A&A 649, A4), Table 9, in microarcseconds:
-# G, then q00 q01 q02 q10 q11 q20 q30 q40.
-_ZERO_POINT = np.array(
-    [
-        [6.0, -26.98, -9.62, 27.40, -25.1, -0.0, -1257, 0, 0],
-        [10.8, -27.23, -3.07, 23.04, 35.3, 15.7, -1257, 0, 0],
-        [11.2, -30.33, -9.23, 9.08, -88.4, -11.8, -1257, 0, 0],
-        [11.8, -33.54, -10.08, 13.28, -126.7, 11.6, -1257, 0, 0],
-        [12.2, -13.65, -0.07, 9.35, -111.4, 40.6, -1257, 0, 0],
-        [12.9, -19.53, -1.64, 15.86, -66.8, 20.6, -1257, 0, 0],
-        [13.1, -37.99, 2.63, 16.14, -5.7, 14.0, -1257, 107.9, 104.3],
-        [15.9, -38.33, 5.61, 15.42, 0, 18.7, -1189, 243.8, 155.2],
-        [16.1, -31.05, 2.83, 8.59, 0, 15.5, -1404, 105.5, 170.7],
-        [17.5, -29.18, -0.09, 2.41, 0, 24.5, -1165, 189.7, 325.0],
-        [19.0, -18.40, 5.98, -6.46, 0, 5.5, 0, 0, 276.6],
-        [20.0, -12.65, -4.57, -7.46, 0, 97.9, 0, 0, 0],
-        [21.0, -18.22, -15.24, -18.54, 0, 128.2, 0, 0, 0],
-    ]
-)
-
-
-def zero_point(g_mag, bp_rp, ecliptic_latitude):
-    """What Gaia's parallax is of a source infinitely far away, in mas.
-
-    Lindegren et al. (2021b, A&A 649, A4), Eqs. 3-5 with Table 9 (five-parameter solutions; those with six differ by a
-    hundredth of a mas, a tenth of a faint star's error and less), the color through the effective wavenumber of
-    Lindegren et al. (2021a, A&A 649, A2), Eq. 3.
-
-    Parameters
-    ----------
-    g_mag, bp_rp : array_like, float, shape (N,)
-        Gaia G and BP-RP; held at the ends of the recipe's range, and a missing color counts as 0.8.
-    ecliptic_latitude : array_like, float, shape (N,)
-        Radians.
-
-    Returns
-    -------
-    ndarray, shape (N,)
-
-    Examples
-    --------
-    >>> from stellarclass.simulate.gaiaerrors import zero_point
-    >>> zero_point([15.0, 18.0, 20.0], [0.8, 0.8, 0.8], [0.0, 0.0, 0.0]).round(3)
-    array([-0.044, -0.025, -0.01 ])
-    """
-    c = np.nan_to_num(np.asarray(bp_rp, float), nan=0.8)
-    wavenumber = 2.0 - 1.8 / np.pi * np.arctan(0.331 + 0.572 * c - 0.014 * c**2 + 0.045 * c**3)
-    wavenumber = np.clip(wavenumber, 1.1, 1.9)
-    sine = np.sin(ecliptic_latitude)
-    color = (
-        np.clip(wavenumber - 1.48, -0.24, 0.24),
-        np.clip(1.48 - wavenumber, 0, 0.24) ** 3,
-        np.minimum(wavenumber - 1.24, 0),
-        np.maximum(wavenumber - 1.72, 0),
-    )
-    one = np.ones_like(color[0])
-    basis = (one, sine * one, sine**2 - 1 / 3, color[0], color[0] * sine, *color[1:])
-    coefficients = (np.interp(g_mag, _ZERO_POINT[:, 0], q) for q in _ZERO_POINT[:, 1:].T)
-    return sum(q * b for q, b in zip(coefficients, basis, strict=True)) / 1000

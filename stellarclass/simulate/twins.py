@@ -171,14 +171,17 @@ def _measure(field, band, coordinates, empirical):
     # Once more, with neighbors and background as well known as they are now.
     bright = np.sort(np.argsort(-rough)[:_MOST_NEIGHBORS])
     flux, _, bx, by, left = fit_fluxes(data, psf, x[bright], y[bright], sigma=sigma, good=good, passes=2, move=move,
-                                       color=None if color is None else color[bright])  # fmt: skip
+                                       color=None if color is None else color[bright],
+                                       anchors=np.flatnonzero(np.isin(bright, chosen)))  # fmt: skip
     stars = np.isin(bright, chosen)
     background = _mesh_background(left, good & (np.abs(data - left) < sigma) & (left < 4 * sigma), sigma)
     alone = left - background + paint(psf, bx[stars], by[stars], np.nan_to_num(flux[stars]), sigma=sigma)
     psf, _ = measure_frame_psf(alone, bx[stars], by[stars], **known)
     if not empirical:
         psf = replace(psf, residual=0 * psf.residual)
-    flux, error, x, y, left = fit_fluxes(data, psf, x, y, sigma=sigma, good=good, move=move, color=color)
+    flux, error, x, y, left = fit_fluxes(
+        data, psf, x, y, sigma=sigma, good=good, move=move, color=color, anchors=chosen
+    )
     own, left = _own_sources(left, psf, sigma, width, good)
     light = data - left
     blank = (np.abs(light) < 0.3 * sigma) & good & ~ndimage.binary_dilation(~good, iterations=20)
@@ -313,18 +316,39 @@ def _mesh_background(left, blank, sigma):
 
 
 def _column_variance(left, blank):
-    """Variance of blank sky by column: smooth within each amplifier's half."""
-    nx = left.shape[1]
+    """Variance of blank sky by column: smooth within each amplifier's half, of the clearest stretch of each strip."""
+    ny, nx = left.shape
     edges = np.linspace(0, nx, _STRIPS + 1).astype(int)
-    strips = np.array([_noise(left[:, a:b][blank[:, a:b]]) for a, b in zip(edges[:-1], edges[1:], strict=True)]) ** 2
-    known = np.isfinite(strips)
-    strips = np.where(known, strips, np.nanmedian(strips))
+    rows = np.linspace(0, ny, 9).astype(int)
+    strips = np.full(_STRIPS, np.nan)
+    for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        blocks = [(slice(c, d), slice(a, b)) for c, d in zip(rows[:-1], rows[1:], strict=True)]
+        blocks = [left[part][blank[part]] for part in blocks if np.count_nonzero(blank[part]) > 2000]
+        if blocks:
+            # Where the sky is crowded its unresolved stars add to the noise.
+            strips[k] = np.percentile([_noise(values) ** 2 for values in blocks], 30)
+    if not np.isfinite(strips).any():
+        return np.full(nx, _noise(left) ** 2)
+    strips = np.where(np.isfinite(strips), strips, np.nanmedian(strips))
     middles = (edges[1:] + edges[:-1]) / 2
     columns, result = np.arange(nx), np.empty(nx)
     for half in (slice(0, _STRIPS // 2), slice(_STRIPS // 2, _STRIPS)):
         where = slice(edges[half.start], edges[half.stop])
         result[where] = np.polyval(np.polyfit(middles[half], strips[half], 2), columns[where])
     return np.maximum(result, 0.25 * np.median(strips))
+
+
+def _clear(flat, blank, variance, side=128):
+    """Blank pixels in blocks that are no noisier than their columns are."""
+    ny, nx = flat.shape
+    clear = np.zeros_like(blank)
+    for y in range(0, ny, side):
+        for x in range(0, nx, side):
+            part = (slice(y, y + side), slice(x, x + side))
+            values = flat[part][blank[part]]
+            if values.size > 2000 and values.var() < 1.05 * variance[part[1]].mean():
+                clear[part] = blank[part]
+    return clear if np.count_nonzero(clear) > 50_000 else blank
 
 
 def _render(rng, field, scene, flux, faint):
@@ -337,29 +361,33 @@ def _render(rng, field, scene, flux, faint):
     image += paint(scene.psf, *scene.own, sigma=scene.sigma)
     unseen = paint(scene.psf, *faint, sigma=scene.sigma)
     background = _mesh_background(scene.left, scene.blank, scene.sigma)
-    bumps = unseen[scene.blank].std() if scene.blank.any() else 0.0
     image += background + unseen - unseen.mean()
     flat = scene.left - background
-    variance = np.maximum(_column_variance(flat, scene.blank) - bumps**2, 1e-12)
-    kernel = _noise_kernel(flat, unseen - unseen.mean(), scene.blank)
+    variance = _column_variance(flat, scene.blank)
+    clear = _clear(flat, scene.blank, variance)
+    variance = np.maximum(variance - (unseen[clear].var() if clear.any() else 0), 0.5 * variance)
+    kernel = _noise_kernel(flat, unseen - unseen.mean(), clear)
     variance = (variance / per_count[0] ** 2).astype(np.float32)  # counts squared
     gain = detector.gain(field.key.run, field.key.camcol)[k]
     level = np.maximum(sky.mean(0), 1.0)
     gain = np.maximum(gain, level / variance).astype(np.float32)  # photons cannot be noisier than the sky is
     dark = variance - level / gain
     counts = image / per_count + sky
-    noise = _skewed(rng, image.shape, *_noise_shape(flat, unseen - unseen.mean(), scene.blank))
+    spread = np.sqrt(variance).astype(np.float32) * per_count  # amplifiers and columns differ
+    noise = _skewed(rng, image.shape, *_noise_shape(flat / spread, (unseen - unseen.mean()) / spread, clear))
     noise *= np.sqrt(np.maximum(counts, 0.5) / gain + np.maximum(dark, 0))
     noise = ndimage.convolve(noise, kernel, mode="wrap")
     noisy = np.minimum(counts + noise, BLOOM_COUNTS)
     bad = _bad_columns(np.nan_to_num(frame.data) / per_count + sky)
     noisy[:, bad] = _bridge(noisy)[:, bad - 2]
     noisy = np.round(noisy)
-    return Frame(scene.band, _shorten((noisy - sky) * per_count), frame.wcs, frame.epoch, frame.nanomaggies_per_count, frame.sky)
+    return Frame(
+        scene.band, _shorten((noisy - sky) * per_count), frame.wcs, frame.epoch, frame.nanomaggies_per_count, frame.sky
+    )
 
 
 def _noise_shape(flat, unseen, blank):
-    """Skewness and excess kurtosis of blank sky, faint sources aside."""
+    """Skewness and excess kurtosis of blank sky in units of its noise, faint sources aside."""
     if np.count_nonzero(blank) < 10_000:
         return 0.0, 0.0
     values, sources = flat[blank], unseen[blank]

@@ -1,9 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Gaia's TAP service, and everything that can go wrong with it, on loopback."""
 
-import sys
+import logging
 import time
-import types
 
 import numpy as np
 import pytest
@@ -48,7 +47,6 @@ def rows():
         table[name] = MaskedColumn(rng.uniform(1, 2, n).astype(np.float32), mask=np.arange(n) == 7)
     table["nu_eff_used_in_astrometry"] = MaskedColumn(np.full(n, 1.5), mask=np.arange(n) == 4)
     table["pseudocolour"] = MaskedColumn(np.zeros(n), mask=True)
-    table["ecl_lat"] = rng.uniform(-90, 90, n)
     table["astrometric_params_solved"] = np.where(np.arange(n) == 4, 3, 31).astype(np.int16)
     return table
 
@@ -78,7 +76,7 @@ def assert_same(one, other):
 
 @pytest.mark.parametrize("chunk", [1, 3, 100])
 def test_same_candidates_as_from_a_local_table(service, rows, chunk):
-    found = ask(Gaia(url=service.url, chunk=chunk))
+    found = ask(Gaia(url=service.url, chunk=chunk, zero_point="none"))
     assert_same(found, ask(LocalAstrometry(rows)))
     assert len(found) == 12
     assert found["parallax"].mask.sum() == 1
@@ -120,7 +118,8 @@ def test_query():
     assert f"{(3 + 10.4 * 18) / 3600:.10f}" in adql
     assert f"{(3 + 0.3 * 18) / 3600:.10f}" in adql
     assert "EPOCH_PROP" not in adql
-    assert "pseudocolour" not in adql
+    assert "g.pseudocolour" in adql
+    assert "pseudocolour" not in Gaia(zero_point="global").adql(radius=RADIUS)
 
 
 def test_no_positions_no_request(service):
@@ -149,9 +148,12 @@ def test_configuration_is_read_when_asked(service):
 
 def test_is_a_source_with_a_name():
     assert isinstance(Gaia(), AstrometrySource)
-    assert Gaia().name == "Gaia DR3"
-    assert Gaia(table="gaiaedr3.gaia_source").name == "Gaia EDR3"
-    assert Gaia(url="http://127.0.0.1/tap", table="my.stars").name == "my.stars at http://127.0.0.1/tap"
+    assert Gaia().name == "Gaia DR3 (parallax zero point: lindegren)"
+    assert Gaia(zero_point="global").name == "Gaia DR3 (parallax zero point: global)"
+    assert Gaia(zero_point="none").name == "Gaia DR3"
+    assert Gaia(table="gaiaedr3.gaia_source", zero_point="none").name == "Gaia EDR3"
+    mine = Gaia(url="http://127.0.0.1/tap", table="my.stars", zero_point="none")
+    assert mine.name == "my.stars at http://127.0.0.1/tap"
 
 
 @pytest.mark.parametrize("table", ["gaia_source; DROP TABLE x", "a.b.c.d", "a--b", "a b", "", "1a", 'a"b', "a\n"])
@@ -232,38 +234,47 @@ def test_global_zero_point(service, rows):
     assert difference.compressed() == pytest.approx(0.017)
 
 
-def test_recipe_zero_point(service, monkeypatch):
-    asked = []
-
-    def get_zpt(g, nu_eff, pseudocolour, ecl_lat, solved, _warnings):
-        asked.append((nu_eff, pseudocolour, ecl_lat, solved))
-        return np.where(np.arange(len(g)) == 0, np.nan, -0.03)  # NaN: outside its range
-
-    package = types.ModuleType("zero_point")
-    package.zpt = types.SimpleNamespace(g_5=0, get_zpt=get_zpt)
-    monkeypatch.setitem(sys.modules, "zero_point", package)
-    source = Gaia(url=service.url, zero_point="lindegren")
-    found = ask(source)
-    difference = found["parallax"] - ask(Gaia(url=service.url))["parallax"]
-    assert sorted(difference.compressed()) == pytest.approx([0.017] + [0.03] * 10)
-    assert (asked[0][0] == 1.5).all()
-    assert np.isnan(asked[0][1]).all()
-    assert (asked[0][3] == 31).all()  # the source without a parallax is not asked for
-    assert "ecl_lat" not in found.colnames
-    assert source.name == "Gaia DR3 (parallax zero point: lindegren)"
-
-
-def test_recipe_of_the_real_package(service):
-    pytest.importorskip("zero_point", reason="the extra 'zeropoint' is not installed")
-    difference = ask(Gaia(url=service.url, zero_point="lindegren"))["parallax"] - ask(Gaia(url=service.url))["parallax"]
+def test_recipe_zero_point(service, rows):
+    """By default; the same as of the same rows on disk."""
+    source = Gaia(url=service.url)
+    found, plain = ask(source), ask(Gaia(url=service.url, zero_point="none"))
+    difference = plain["parallax"] - found["parallax"]
     assert difference.mask.sum() == 1
-    assert ((difference.compressed() > -0.05) & (difference.compressed() < 0.1)).all()
+    assert len(np.unique(difference.compressed())) == 11  # each its own
+    assert (np.abs(difference.compressed()) < 0.1).all()
+    assert_same(found, ask(LocalAstrometry(rows, zero_point="lindegren")))
+    assert len(service.requests) == 2
+    assert "pseudocolour" in service.requests[0].parameters["QUERY"]
+    assert "pseudocolour" not in service.requests[1].parameters["QUERY"]
 
 
-def test_recipe_without_its_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "zero_point", None)
-    with pytest.raises(InputError, match=r"stellarclass\[zeropoint\]"):
-        Gaia(zero_point="lindegren")
+@pytest.mark.parametrize(
+    ("lacking", "queries"),
+    [
+        (["pseudocolour"], 2),
+        (["nu_eff_used_in_astrometry", "pseudocolour", "astrometric_params_solved"], 4),
+    ],
+)
+def test_a_service_without_some_columns_of_the_recipe(rows, caplog, lacking, queries):
+    """It is asked for what it has, and the color comes from BP-RP."""
+    rows = rows.copy()
+    rows.remove_columns(lacking)
+    caplog.set_level(logging.INFO, logger="stellarclass")
+    with MicroTAP({"gaiadr3.gaia_source": rows}) as service:
+        found = ask(Gaia(url=service.url, chunk=2, retries=0))
+    assert_same(found, ask(LocalAstrometry(rows, zero_point="lindegren")))
+    assert len(service.requests) == queries + 1  # the second chunk is asked about once
+    assert all(name in caplog.text for name in lacking)
+
+
+def test_a_service_without_a_column_that_is_needed(rows):
+    rows = rows.copy()
+    rows.remove_columns(["bp_rp", "pseudocolour"])
+    with (
+        MicroTAP({"gaiadr3.gaia_source": rows}) as service,
+        pytest.raises(ArchiveError, match=r"no such column.*bp_rp"),
+    ):
+        ask(Gaia(url=service.url, retries=0))
 
 
 # --- what goes wrong
@@ -323,7 +334,7 @@ def test_one_bad_position_costs_no_other(service, rows, fault):
     """What makes the service choke is found by halves."""
     service.poison = PLACES["ra"][2], fault
     with pytest.raises(ArchiveError, match="1 of 4 positions remain without an answer") as caught:
-        ask(Gaia(url=service.url, retries=0))
+        ask(Gaia(url=service.url, retries=0, zero_point="none"))
     assert caught.value.failed.tolist() == [2]
     whole = ask(LocalAstrometry(rows))
     assert_same(caught.value.partial, whole[np.asarray(whole["target"]) != 2])
@@ -380,14 +391,14 @@ def test_an_archive_that_is_down_is_not_asked_for_ever(service):
 
 def test_an_overflow_halves_the_chunk(rows):
     with MicroTAP({"gaiadr3.gaia_source": rows}, hard_limit=6) as service:
-        assert_same(ask(Gaia(url=service.url)), ask(LocalAstrometry(rows)))
+        assert_same(ask(Gaia(url=service.url, zero_point="none")), ask(LocalAstrometry(rows)))
         assert [len(r.uploads["targets"]) for r in service.requests] == [4, 2, 2]
 
 
 def test_an_overflow_that_is_not_told(service, rows, monkeypatch):
     monkeypatch.setattr(gaia_module, "MAX_ROWS", 7)
     service.faults.append("silent")
-    assert_same(ask(Gaia(url=service.url)), ask(LocalAstrometry(rows)))
+    assert_same(ask(Gaia(url=service.url, zero_point="none")), ask(LocalAstrometry(rows)))
 
 
 def test_one_position_too_many(rows):
@@ -419,6 +430,6 @@ def test_a_wide_circle_brings_what_it_must_and_no_more():
     stars["phot_g_mean_mag"] = 15.0
     place, radius = {"ra": np.array([10.0]), "dec": np.array([0.0])}, 5 * u.arcmin
     with MicroTAP({"gaiadr3.gaia_source": stars}) as service:
-        found = Gaia(url=service.url).candidates(**place, radius=radius)
+        found = Gaia(url=service.url, zero_point="none").candidates(**place, radius=radius)
     assert found["source_id"].tolist() == [0, 1, 2, 4]
     assert_same(found, LocalAstrometry(stars).candidates(**place, radius=radius))

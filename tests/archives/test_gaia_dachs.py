@@ -20,11 +20,12 @@ def positions(rows, step):
     return chosen["ra"].data + rng.normal(0, 0.3 / 3600, len(chosen)), chosen["dec"].data
 
 
-@pytest.mark.parametrize("chunk", [None, 150])
-def test_same_candidates_as_from_the_same_table_on_disk(dachs_gaia, chunk):
+@pytest.mark.parametrize(("chunk", "zero_point"), [(None, "none"), (150, "none"), (150, "lindegren")])
+def test_same_candidates_as_from_the_same_table_on_disk(dachs_gaia, chunk, zero_point):
+    """Zero points as well, though the service has none of the recipe's own columns."""
     ra, dec = positions(dachs_gaia.rows, 12)
-    there = Gaia(url=dachs_gaia.url, chunk=chunk).candidates(ra, dec, radius=RADIUS)
-    here = LocalAstrometry(dachs_gaia.rows).candidates(ra, dec, radius=RADIUS)
+    there = Gaia(url=dachs_gaia.url, chunk=chunk, zero_point=zero_point).candidates(ra, dec, radius=RADIUS)
+    here = LocalAstrometry(dachs_gaia.rows, zero_point=zero_point).candidates(ra, dec, radius=RADIUS)
     assert len(here) > len(ra)
     assert there.colnames == here.colnames
     assert there.dtype == here.dtype

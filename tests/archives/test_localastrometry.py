@@ -14,6 +14,7 @@ from stellarclass.archives._candidates import COLUMNS
 from stellarclass.astrometry import match, propagate
 from stellarclass.exceptions import ArchiveError, InputError
 from stellarclass.targets import Targets
+from stellarclass.zeropoint import ecliptic_latitude, five_parameter_zero_point
 
 RADIUS = 3 * u.arcsec
 BARNARD = {"ra": 269.44850252543836, "dec": 4.739420051112412, "pmra": -801.551, "pmdec": 10362.394}
@@ -80,6 +81,67 @@ def test_units_are_converted_and_the_input_is_left_alone():
     found["parallax"] = 0.0
     assert table.colnames == before.colnames
     assert table["parallax"][0] == before["parallax"][0]
+
+
+# --- parallax zero point
+
+
+def published(**columns):
+    """A source as Gaia's archive gives it."""
+    known = {"parallax": [1.0], "phot_g_mean_mag": [17.5], "bp_rp": [0.8], "nu_eff_used_in_astrometry": [1.62]}
+    return stars(**({"ra": [10.0], "dec": [20.0]} | known | columns))
+
+
+def test_a_table_is_taken_to_be_corrected():
+    source = LocalAstrometry(published(), name="mine")
+    assert find(source, 10.0, 20.0)["parallax"][0] == 1.0
+    assert source.name == "mine"
+
+
+def test_zero_points():
+    source = LocalAstrometry(published(), name="mine", zero_point="lindegren")
+    expected = five_parameter_zero_point(17.5, 1.62, ecliptic_latitude(10.0, 20.0))
+    assert find(source, 10.0, 20.0)["parallax"][0] == pytest.approx(1.0 - expected)
+    assert source.name == "mine (parallax zero point: lindegren)"
+    source = LocalAstrometry(published(), zero_point="global")
+    assert find(source, 10.0, 20.0)["parallax"][0] == pytest.approx(1.017)
+
+
+def test_zero_points_in_other_units_and_cases():
+    table = QTable(published(PSEUDOCOLOUR=[np.nan], astrometric_params_solved=[31]))
+    table["parallax"], table["nu_eff_used_in_astrometry"] = [0.001] * u.arcsec, [0.00162] / u.nm
+    expected = find(LocalAstrometry(published(), zero_point="lindegren"), 10.0, 20.0)["parallax"][0]
+    found = find(LocalAstrometry(table, zero_point="lindegren"), 10.0, 20.0)
+    assert found["parallax"][0] == pytest.approx(expected)
+    assert found.colnames == ["target", *COLUMNS]
+
+
+@pytest.mark.parametrize(
+    ("zero_point", "lacking", "words"),
+    [
+        ("global", ["parallax"], "needs parallax, which mine lacks; 'none' needs nothing"),
+        ("lindegren", ["parallax"], "needs parallax, which mine lacks"),
+        (
+            "lindegren",
+            ["phot_g_mean_mag", "bp_rp", "nu_eff_used_in_astrometry"],
+            r"needs phot_g_mean_mag, nu_eff_used_in_astrometry \(or bp_rp\), which mine lacks; 'global' needs parallax",
+        ),
+    ],
+)
+def test_columns_that_a_zero_point_needs(zero_point, lacking, words):
+    table = published()
+    table.remove_columns(lacking)
+    with pytest.raises(InputError, match=words):
+        LocalAstrometry(table, name="mine", zero_point=zero_point)
+    LocalAstrometry(table, name="mine")
+
+
+def test_a_zero_point_that_is_none_of_them():
+    with pytest.raises(InputError, match="'none', 'global', 'lindegren'"):
+        LocalAstrometry(published(), zero_point="some")
+
+
+# --- files
 
 
 @pytest.mark.parametrize("suffix", ["ecsv", "fits", "vot"])

@@ -16,7 +16,9 @@ from fakeclassifier import fake_classifier
 
 import stellarclass
 from stellarclass import flags
+from stellarclass.archives import _zeropoint
 from stellarclass.cli import build_parser, main
+from stellarclass.cli.options import ZERO_POINTS
 from stellarclass.exceptions import BadAnswerError, EnsembleError
 
 STARS = "name,ra,dec\nleft,323.34,-0.73\nright,323.35,-0.74\nnowhere,,\n"
@@ -141,6 +143,29 @@ def test_options_reach_the_classifier(stars, fake, tmp_path):
         "batch_size": 7,
         "progress": False,
     }
+
+
+def test_zero_points_reach_the_sources(stars, fake):
+    module = fake()
+    Table({"source_id": [1], "ra": [1.0], "dec": [2.0], "parallax": [1.0]}).write("gaia.ecsv", format="ascii.ecsv")
+    for arguments in (["--zero-point", "none"], ["--astrometry", "gaia.ecsv", "--zero-point", "global"], []):
+        assert main(["classify", "1 2", "-q", *arguments]) == 0
+    network, table, default = (options.get("astrometry") for _, options in module.calls)
+    assert network.name == "Gaia DR3"
+    assert table.name.endswith("(parallax zero point: global)")
+    assert default is None  # the library's
+    assert main(["classify", "1 2", "-q", "--astrometry", "gaia.ecsv"]) == 0
+    assert module.calls[-1][1]["astrometry"].zero_point == "none"
+
+
+def test_no_zero_point_without_parallaxes(fake, capsys):
+    fake()
+    assert main(["classify", "1 2", "--no-astrometry", "--zero-point", "global"]) == 2
+    assert "--zero-point is about parallaxes" in capsys.readouterr().err
+
+
+def test_zero_points_of_the_help_are_those_of_the_sources():
+    assert ZERO_POINTS == _zeropoint.ZERO_POINTS
 
 
 @pytest.mark.parametrize(

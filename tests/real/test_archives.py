@@ -34,9 +34,8 @@ def over_http(m2, skyserver, real_data, dachs_gaia, default_ensemble, tmp_path_f
     """The table, and the log of the server."""
     with SASServer(real_data / "sas", catalog=skyserver) as server, server.configured():
         images = SDSS(cache_dir=tmp_path_factory.mktemp("frames"), timeout=60 * u.s)
-        classifier = Classifier(
-            default_ensemble, label_system="pecaut_mamajek", images=images, astrometry=Gaia(url=dachs_gaia.url)
-        )
+        gaia = Gaia(url=dachs_gaia.url, zero_point="none")  # its parallaxes are corrected ones
+        classifier = Classifier(default_ensemble, label_system="pecaut_mamajek", images=images, astrometry=gaia)
         return classifier.classify(m2.targets), list(server.log)
 
 

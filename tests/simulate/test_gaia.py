@@ -10,7 +10,8 @@ from astropy.table import QTable
 from stellarclass.exceptions import InputError
 from stellarclass.simulate import draw_stars, observe_astrometry
 from stellarclass.simulate.gaia import FAINT_LIMIT
-from stellarclass.simulate.gaiaerrors import error_underestimate, zero_point
+from stellarclass.simulate.gaiaerrors import error_underestimate
+from stellarclass.zeropoint import effective_wavenumber, five_parameter_zero_point
 
 ASTROMETRY = ("parallax", "parallax_error", "pmra", "pmra_error", "pmdec", "pmdec_error", "ruwe")
 
@@ -66,7 +67,7 @@ def test_real_errors_are_larger_than_quoted_ones_by_a_known_factor(g_mag, name):
     scatter = 1.4826 * np.median(np.abs(pull - np.median(pull)))
     expected = float(error_underestimate(g_mag))
     if name == "parallax":  # the field's common error, and the zero point's run with latitude
-        known = zero_point(g_mag, 0.8, np.arcsin(np.linspace(-1, 1, 201)))
+        known = five_parameter_zero_point(g_mag, effective_wavenumber(0.8), np.arcsin(np.linspace(-1, 1, 201)))
         error = np.nanmedian(seen["parallax_error"].value)
         expected = np.sqrt(expected**2 + (0.0103**2 + np.var(known)) / error**2)
         assert np.median(pull) * error == pytest.approx(np.mean(known), abs=0.2 * abs(np.mean(known)) + 0.01 * error)

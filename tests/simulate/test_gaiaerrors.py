@@ -9,23 +9,7 @@ from stellarclass.simulate.gaiaerrors import (
     median_parallax_error,
     proper_motion_scales,
     scan_factor,
-    zero_point,
 )
-
-
-def test_the_zero_point_is_that_of_the_authors_code():
-    """Values of gaiadr3_zeropoint 0.1.0, for five-parameter solutions."""
-    g_mag, bp_rp = np.array([14, 16.5, 18.2, 19.5, 12.5]), np.array([0.3, 0.9, 1.4, 2.2, 3.5])
-    latitude = np.radians([30.0, -50.0, 10.0, 0.0, 60.0])
-    expected = [-0.035108, -0.031847, -0.023117, -0.013205, -0.01364]
-    np.testing.assert_allclose(zero_point(g_mag, bp_rp, latitude), expected, atol=2e-6)
-
-
-def test_the_zero_point_of_quasars():
-    """-17 microarcsec is the median of quasars (Lindegren et al. 2021b, Sect. 4): G about 19.5, blue, whole sky."""
-    latitude = np.arcsin(np.linspace(-1, 1, 101))
-    assert zero_point(np.full(101, 19.3), np.full(101, 0.6), latitude).mean() == pytest.approx(-0.017, abs=0.003)
-    assert np.isfinite(zero_point([3.0, 25.0, 15.0], [np.nan, 9.0, -2.0], [0.0, 0.0, 0.0])).all()
 
 
 def test_real_errors_over_quoted_ones():

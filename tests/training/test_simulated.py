@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from stellarclass import physics
+from stellarclass.simulate import LABEL_SYSTEMS
 from stellarclass.stamps import recipes
 from stellarclass.stamps.photometric import FEATURES, PhotometricRecipe
 from stellarclass.training import simulated
@@ -13,7 +14,13 @@ from stellarclass.training.simulated import make_training_set
 RECIPE = recipes.to_dict(PhotometricRecipe(size=8))
 
 
-TARGETS = ("target_colors", "target_bp_rp", "target_log_teff", "target_log_radius", *(f"target_{s}" for s in LABEL_SYSTEMS))
+TARGETS = (
+    "target_colors",
+    "target_bp_rp",
+    "target_log_teff",
+    "target_log_radius",
+    *(f"target_{s}" for s in LABEL_SYSTEMS),
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,396 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How true the simulated sky is: a real field beside its simulated twin, measured in the same way."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from ..archives.base import BANDS, FieldKey
+from ..simulate import observe_astrometry
+from ..simulate.framepsf import adaptive_moments
+from ..simulate.framesources import aperture_fluxes, detect
+from ..simulate.twins import Twin, twin
+from ..stamps.cutouts import cut_field, field_psf
+from ..stamps.photometry import asinh_magnitude, asinh_magnitude_error, measure
+from .tellapart import FEATURES, Verdict, center_pixels, stamp_features, tell_apart
+
+__all__ = ["ISOLATION", "BandFidelity", "Fidelity", "compare_field", "compare_gaia", "isolated_stars", "pooled_verdict"]
+
+PIXEL = 0.396
+"""Arcsec per pixel."""
+ISOLATION = 8.0
+"""Arcsec around an isolated star within which nothing is brighter than 3 mag fainter than itself."""
+WING_RINGS = (2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.5)
+"""Edges in pixels of the rings in which a star's wings are compared."""
+
+_FAINTER = 3.0
+_MAGNITUDES = (14.5, 20.8)  # of isolated stars, in the reference band
+_SIGNAL = 20.0
+_FWHM = 2 * np.sqrt(2 * np.log(2)) * PIXEL
+_REFERENCES = "rigzu"
+_MOST_STARS = 500
+
+
+@dataclass(frozen=True)
+class BandFidelity:
+    """One band of a real field and its twin; of each pair the real one comes first.
+
+    Attributes
+    ----------
+    noise : tuple of float
+        Standard deviation of blank sky in nanomaggies per pixel.
+    fwhm : tuple of ndarray, shape (N,)
+        Full width at half maximum of stars in arcsec, as of a Gaussian.
+    wings : ndarray, shape (2, 7)
+        Median surface brightness in `WING_RINGS` over the flux within 5 pixels, per pixel.
+    counts : ndarray, shape (2, M)
+        Sources per half magnitude, by aperture magnitude.
+    edges : ndarray, shape (M + 1,)
+        Of these magnitudes.
+    verdict : Verdict or None
+        Whether isolated stars could be told apart; None with fewer than 20.
+    """
+
+    noise: tuple
+    fwhm: tuple
+    wings: np.ndarray
+    counts: np.ndarray
+    edges: np.ndarray
+    verdict: Verdict | None
+
+    @property
+    def noise_ratio(self):
+        """Twin over real."""
+        return self.noise[1] / self.noise[0]
+
+    @property
+    def fwhm_ratio(self):
+        """Medians, twin over real; NaN without stars."""
+        return float(np.median(self.fwhm[1]) / np.median(self.fwhm[0])) if len(self.fwhm[0]) else float("nan")
+
+    @property
+    def fwhm_quantiles(self):
+        """Twin over real at the 10th, 50th and 90th percentile of the stars' widths, shape (3,)."""
+        if not len(self.fwhm[0]):
+            return np.full(3, np.nan)
+        return np.percentile(self.fwhm[1], [10, 50, 90]) / np.percentile(self.fwhm[0], [10, 50, 90])
+
+
+@dataclass
+class Fidelity:
+    """A real field beside its twin.
+
+    Attributes
+    ----------
+    key : FieldKey
+    real : `~stellarclass.archives.base.Field`
+    twin : `~stellarclass.simulate.twins.Twin`
+    bands : dict of str to BandFidelity
+    verdict : Verdict or None
+        Of all bands together.
+    stars : int
+        Isolated stars.
+    stamps : tuple of `~stellarclass.stamps.Stamps`
+        Theirs, real and simulated.
+    photometry : dict of str to ndarray
+        Of sources of the list: ``real``, ``real_err``, ``twin``, ``twin_err``, ``truth``, all fluxes (N, 5).
+    inputs : dict of str to tuple
+        What the classifiers saw, real and simulated, by band: to be pooled over fields.
+    """
+
+    key: FieldKey
+    real: object
+    twin: Twin
+    bands: dict
+    verdict: Verdict | None
+    stars: int
+    stamps: tuple
+    photometry: dict
+    inputs: dict = field(default_factory=dict)
+
+
+def compare_field(real, *, seed=0, empirical=True, simulated=None):
+    """Make a twin of a real field and measure both.
+
+    Parameters
+    ----------
+    real : `~stellarclass.archives.base.Field`
+        At least one frame.
+    seed : int
+        Of the twin and of the classifiers.
+    empirical : bool
+        See `stellarclass.simulate.twins.twin`.
+    simulated : `~stellarclass.simulate.twins.Twin`, optional
+        A twin that has been made already.
+
+    Returns
+    -------
+    Fidelity
+    """
+    simulated = twin(real, seed=seed, empirical=empirical) if simulated is None else simulated
+    reference = next(b for b in _REFERENCES if b in real.frames)
+    coordinates, stamps, known = isolated_stars(real, simulated)
+    inputs, bands = {}, {}
+    for band in (b for b in BANDS if b in real.frames):
+        k = BANDS.index(band)
+        whole = np.all([(s.masks[:, k] == 0).all((1, 2)) for s in stamps], axis=0)
+        pair = tuple(_classifier_inputs(s[whole], k, stamps[0].sky_sigma[whole, k]) for s in stamps)
+        inputs[band] = (*pair, np.flatnonzero(whole))
+        verdict = tell_apart(*pair, seed=seed) if whole.sum() >= 20 else None
+        bands[band] = _compare_band(real.frames[band], simulated.contents.frames[band], stamps, k, verdict)
+    photometry = _photometry(real, simulated, BANDS.index(reference), known)
+    result = Fidelity(real.key, real, simulated, bands, None, len(stamps[0]), stamps, photometry, inputs)
+    result.verdict = pooled_verdict([result], seed=seed)
+    return result
+
+
+def pooled_verdict(results, *, seed=0):
+    """Whether isolated stars of all fields and in all their bands can be told apart.
+
+    Parameters
+    ----------
+    results : list of Fidelity
+        Only bands that all fields have take part.
+    seed : int
+        Of the classifiers.
+
+    Returns
+    -------
+    Verdict or None
+        None with fewer than 20 stars.
+    """
+    common = [b for b in BANDS if all(b in r.inputs for r in results)]
+    if not common:
+        return None
+    pairs = ([], [])
+    for result in results:
+        rows = set.intersection(*(set(result.inputs[b][2].tolist()) for b in common))
+        for k in (0, 1):
+            parts = []
+            for band in common:
+                chosen = np.isin(result.inputs[band][2], sorted(rows))
+                parts.append({name: values[chosen] for name, values in result.inputs[band][k].items()})
+            pairs[k].append({name: np.hstack([p[name] for p in parts]) for name in parts[0]})
+    real, simulated = ({name: np.concatenate([p[name] for p in side]) for name in side[0]} for side in pairs)
+    if len(real["features"]) < 20:
+        return None
+    names = [f"{band} {name}" for band in common for name in FEATURES]
+    return tell_apart(real, simulated, seed=seed, names=names)
+
+
+def isolated_stars(real, simulated):
+    """Stamps of isolated stars, real and simulated.
+
+    Parameters
+    ----------
+    real : `~stellarclass.archives.base.Field`
+    simulated : `~stellarclass.simulate.twins.Twin`
+        Its twin.
+
+    Returns
+    -------
+    coordinates : ndarray, shape (N, 2)
+        Right ascension and declination in degrees.
+    stamps : tuple of `~stellarclass.stamps.Stamps`
+        Real and simulated, centered on where each star was found on its own frame in the reference band (r if there is
+        one), at most 500.
+    known : ndarray of bool
+        Sources of the twin's truth that are neither saturated nor near the edge.
+
+    Notes
+    -----
+    A star has 14.5 < r < 20.8 and S/N > 20, no neighbor within `ISOLATION` that is brighter than 3 mag fainter, is as
+    concentrated as a star on both sides, and is nowhere saturated. The same is asked of both, so that no choice gives
+    the simulation away.
+    """
+    reference = next(b for b in _REFERENCES if b in real.frames)
+    k = BANDS.index(reference)
+    truth, frame = simulated.truth, real.frames[reference]
+    flux, error = truth["measured"][:, k], truth["measured_err"][:, k]
+    ra, dec = truth["ra"].to_value(u.deg), truth["dec"].to_value(u.deg)
+    x, y = frame.wcs.wcs_world2pix(ra, dec, 0)
+    ny, nx = frame.data.shape
+    with np.errstate(invalid="ignore", divide="ignore"):
+        magnitude = 22.5 - 2.5 * np.log10(np.maximum(flux, 1e-9))
+    inner = (x > 34) & (x < nx - 35) & (y > 34) & (y < ny - 35) & np.isfinite(flux)
+    rows = np.flatnonzero(
+        inner & (magnitude > _MAGNITUDES[0]) & (magnitude < _MAGNITUDES[1]) & (flux > _SIGNAL * error)
+    )
+    places = np.stack([x, y], 1)
+    near = cKDTree(places).query_ball_point(places[rows], ISOLATION / PIXEL)
+    limit = flux * 10 ** (-0.4 * _FAINTER)
+    alone = [not (flux[[j for j in group if j != i]] > limit[i]).any() for i, group in zip(rows, near, strict=True)]
+    rows = rows[np.array(alone, bool)][:_MOST_STARS]
+    psf = field_psf(real)
+    stamps = [cut_field(f, ra[rows], dec[rows], psf=psf) for f in (real, simulated.contents)]
+    good = np.ones(len(rows), bool)
+    for side in stamps:
+        side.offsets[:] += _own_center(side, k)[:, None, :]
+        measured = measure(side)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = measured.apertures[:, k, 2] / measured.flux[:, k]
+        good &= (np.abs(ratio - 1) < 0.12) & (side.masks[:, k] == 0).all((1, 2))
+    return np.stack([ra[rows], dec[rows]], 1)[good], tuple(s[good] for s in stamps), inner
+
+
+def _own_center(stamps, k):
+    """Where the star of each stamp is from where it should be, in pixels: by its own light in band number k."""
+    images, offsets = stamps.images[:, k].astype(float), stamps.offsets[:, k]
+    crop, center = center_pixels(images, offsets, 10)
+    found, _ = adaptive_moments(crop)
+    return np.nan_to_num(found - center)
+
+
+def _classifier_inputs(stamps, k, sigma):
+    sigma = np.asarray(sigma, float)
+    crop, _ = center_pixels(stamps.images[:, k].astype(float), stamps.offsets[:, k], 9)
+    return {
+        "features": stamp_features(stamps.images[:, k], stamps.offsets[:, k], sigma=sigma),
+        "pixels": np.arcsinh(crop / sigma[:, None, None] / 2).reshape(len(crop), -1),
+    }
+
+
+def _blank(data, sigma):
+    smooth = ndimage.gaussian_filter(data, 1.5)
+    level = np.median(smooth[::7, ::7])
+    bright = smooth > level + 3.5 * sigma / (2 * np.sqrt(np.pi) * 1.5)
+    return ~ndimage.binary_dilation(bright, iterations=6)
+
+
+def _clipped_std(values):
+    spread = values.std()
+    for _ in range(5):
+        values = values[np.abs(values - values.mean()) < 4 * spread]
+        spread = values.std()
+    return float(spread)
+
+
+def _compare_band(real, simulated, stamps, k, verdict):
+    images = [np.nan_to_num(f.data) for f in (real, simulated)]
+    rough = [float(np.subtract(*np.percentile(i[::5, ::5], [50, 15.87]))) for i in images]
+    blank = _blank(images[0], rough[0]) & _blank(images[1], rough[1])
+    if np.count_nonzero(blank) < 10_000:  # so crowded that there is no blank sky
+        blank = np.ones_like(blank)
+    noise = tuple(_clipped_std(i[blank]) for i in images)
+    counts, edges = [], np.arange(13, 25.01, 0.5)
+    for image in images:
+        x, y = detect(image, sigma=noise[0], threshold=6.0)
+        flux = np.maximum(aperture_fluxes(image, x, y), 1e-9)
+        counts.append(np.histogram(22.5 - 2.5 * np.log10(flux), edges)[0])
+    fwhm, wings = _shapes(stamps, k)
+    return BandFidelity(noise, fwhm, wings, np.array(counts), edges, verdict)
+
+
+def _shapes(stamps, k):
+    """FWHM of the stars that are bright enough on both sides, and their mean wings."""
+    widths, profiles, bright = [], [], np.ones(len(stamps[0]), bool)
+    for side in stamps:
+        crop, center = center_pixels(side.images[:, k].astype(float), side.offsets[:, k], 20)
+        axis = np.arange(-20, 21)
+        radius = np.hypot(axis - center[:, 0, None, None], axis[:, None] - center[:, 1, None, None])
+        sky = np.array([np.median(c[(r > 16)]) for c, r in zip(crop, radius, strict=True)])
+        crop = crop - sky[:, None, None]
+        flux = (crop * (radius < 5)).sum((1, 2))
+        moments = adaptive_moments(crop[:, 8:-8, 8:-8])[1]
+        with np.errstate(invalid="ignore"):
+            widths.append(_FWHM * np.sqrt(moments[:, :2].mean(1)))
+        bright &= (flux > 300 * side.sky_sigma[:, k]) & np.isfinite(widths[-1])
+        bright &= (side.masks[:, k] == 0).all((1, 2))
+        rings = [(radius >= a) & (radius < b) for a, b in zip(WING_RINGS[:-1], WING_RINGS[1:], strict=True)]
+        profiles.append(np.stack([_ring_median(crop, r) for r in rings], 1) / np.where(flux > 0, flux, np.nan)[:, None])
+    wings = [np.median(p[bright], axis=0) if bright.any() else np.full(len(WING_RINGS) - 1, np.nan) for p in profiles]
+    return tuple(w[bright] for w in widths), np.array(wings)
+
+
+def _ring_median(crop, ring):
+    return np.array([np.median(c[r]) if r.any() else np.nan for c, r in zip(crop, ring, strict=True)])
+
+
+def _photometry(real, simulated, k, known):
+    """Fluxes of sources of the list through the package's own photometry."""
+    truth = simulated.truth
+    rows = np.flatnonzero(known & (truth["measured"][:, k] > 5 * truth["measured_err"][:, k]))
+    rows = rows[:: max(1, len(rows) // 1500)]
+    ra, dec = truth["ra"][rows].to_value(u.deg), truth["dec"][rows].to_value(u.deg)
+    psf = field_psf(real)
+    result = {"truth": np.asarray(truth["flux"][rows])}
+    for name, contents in (("real", real), ("twin", simulated.contents)):
+        measured = measure(cut_field(contents, ra, dec, psf=psf))
+        result[name], result[name + "_err"] = measured.flux, measured.flux_err
+    return result
+
+
+def magnitudes(photometry, name):
+    """Magnitudes and errors of `Fidelity.photometry`.
+
+    Parameters
+    ----------
+    photometry : dict
+    name : str
+        ``"real"`` or ``"twin"``.
+
+    Returns
+    -------
+    magnitude, error : ndarray, shape (N, 5)
+    """
+    flux, error = photometry[name], photometry[name + "_err"]
+    return asinh_magnitude(flux), asinh_magnitude_error(flux, error)
+
+
+@u.quantity_input(width=u.mag)
+def compare_gaia(table, *, seed=0, width=1 * u.mag):
+    """Gaia's quoted errors beside those that the simulation gives the same stars.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Real rows: ``phot_g_mean_mag``, ``parallax``, ``parallax_error``, ``pmra``, ``pmra_error``, ``pmdec``,
+        ``pmdec_error``, if there are any also ``bp_rp``, ``ra``, ``dec``.
+    seed : int
+        Of the simulated errors.
+    width : `~astropy.units.Quantity`
+        Of the bins in G.
+
+    Returns
+    -------
+    `~astropy.table.QTable`
+        A row per bin with at least ten stars: ``g_mag`` (its middle), ``n_stars``, and for each of parallax, pmra,
+        pmdec the median error ``..._real`` and ``..._simulated``.
+    """
+    g = _column(table, "phot_g_mean_mag", u.mag)
+    usable = np.isfinite(g) & np.isfinite(_column(table, "parallax_error", u.mas)) & (g < 21)
+    units = {"parallax": u.mas, "pmra": u.mas / u.yr, "pmdec": u.mas / u.yr}
+    stars = QTable({"g_mag": g[usable] * u.mag})
+    bp_rp = _column(table, "bp_rp", u.mag)[usable] if "bp_rp" in table.colnames else np.full(usable.sum(), np.nan)
+    stars["bp_rp"] = np.where(np.isfinite(bp_rp), bp_rp, 0.9) * u.mag
+    for name, unit in units.items():
+        stars[name] = np.nan_to_num(_column(table, name, unit)[usable]) * unit
+    stars["radius"], stars["teff"] = np.full(len(stars), 1.0) * u.solRad, np.full(len(stars), 5800.0) * u.K
+    if {"ra", "dec"} <= set(table.colnames):
+        for name in ("ra", "dec"):
+            stars[name] = _column(table, name, u.deg)[usable] * u.deg
+    seen = observe_astrometry(stars, seed=seed)
+    step = width.to_value(u.mag)
+    edges = np.arange(np.floor(g[usable].min(initial=21)), 21 + step, step)
+    rows = []
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        part = (g[usable] >= low) & (g[usable] < high)
+        if part.sum() < 10:
+            continue
+        row = {"g_mag": (low + high) / 2 * u.mag, "n_stars": int(part.sum())}
+        for name, unit in units.items():
+            row[name + "_real"] = np.nanmedian(_column(table, name + "_error", unit)[usable][part]) * unit
+            row[name + "_simulated"] = np.nanmedian(seen[name + "_error"].to_value(unit)[part]) * unit
+        rows.append(row)
+    return QTable(rows) if rows else QTable()
+
+
+def _column(table, name, unit):
+    column = table[name]
+    values = u.Quantity(np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan))
+    own = getattr(column, "unit", None)
+    return (values.value * (own or unit)).to_value(unit)

@@ -1,0 +1,51 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""Parts of a simulated field that play the real one, for tests of twins and of the fidelity report."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from astropy import units as u
+
+from stellarclass import simulate
+from stellarclass.archives import Field
+from stellarclass.simulate import SimulatedField
+
+SIDE = 800
+
+
+@cache
+def simulated(bands="gr"):
+    """A field with many stars; not to be written to."""
+    return simulate.field(seed=11, n_stars=700, r_range=(15, 20.5) * u.mag, bands=bands)
+
+
+def cut(frame, x0=700, y0=300, side=SIDE):
+    """A square of a frame, as if it had been read like that."""
+    rows, columns = slice(y0, y0 + side), slice(x0, x0 + side)
+    wcs = frame.wcs.deepcopy()
+    wcs.wcs.crpix = wcs.wcs.crpix - [x0, y0]
+    wcs.pixel_shape = (side, side)
+    ny, nx = frame.sky.shape
+    height, width = frame.data.shape
+    sky = frame.sky[y0 * ny // height : (y0 + side) * ny // height, x0 * nx // width : (x0 + side) * nx // width]
+    return replace(
+        frame,
+        data=np.ascontiguousarray(frame.data[rows, columns]),
+        wcs=wcs,
+        nanomaggies_per_count=frame.nanomaggies_per_count[columns],
+        sky=np.full_like(sky, np.median(sky)),
+    )
+
+
+@cache
+def small_field(bands="gr"):
+    """Its middle, in as many bands; not to be written to."""
+    contents = simulated(bands).contents
+    return Field(contents.key, {b: cut(f) for b, f in contents.frames.items()}, contents.missing)
+
+
+def small_simulated(bands="gr"):
+    """The same with Gaia's rows and the truth, to be written to disk."""
+    sky = simulated(bands)
+    return SimulatedField(sky.truth, sky.gaia, small_field(bands))
