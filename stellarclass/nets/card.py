@@ -66,7 +66,8 @@ class Card:
     label_systems : dict
         For each system that it speaks a mapping with ``description``, ``calibration``, ``class_mix`` and ``fit``, each
         of which may be missing. The calibration may hold ``temperature`` (1), ``bias`` (0 for each class) and
-        ``threshold`` (the level of class sets), see `stellarclass.nets.combination.calibrate` and `~stellarclass.nets.combination.class_sets`.
+        ``threshold`` (the level of class sets), see `stellarclass.nets.combination.calibrate` and
+        `~stellarclass.nets.combination.class_sets`.
         ``class_mix`` are the shares of the classes among the stars that the calibration is for; without it the answer
         for another mix cannot be had. ``fit`` is for people: where the labels came from, what cross-validation gave.
     default_label_system : str
