@@ -21,12 +21,18 @@ TWO_PARAMETER = {
     **{"source_id": 4472832130942575000, "ra": 269.4485, "dec": 4.74, "ref_epoch": 2016.0, "phot_g_mean_mag": 20.5},
 }
 
+SINGLE = ("parallax_error", "pmra_error", "pmdec_error", "ruwe", "phot_g_mean_mag", "bp_rp")
+"""Of single precision in Gaia's archive, and in the service's table."""
+
 
 def gaia_rows(m2):
     """Rows around M2 with all columns of a candidate (ruwe is not known there), and two around Barnard's star."""
     table = m2[[c for c in BARNARD if c in m2.colnames]]
     table["ruwe"] = np.full(len(table), np.nan)
-    return vstack([table[list(BARNARD)], Table([BARNARD, TWO_PARAMETER])], metadata_conflicts="silent")
+    rows = vstack([table[list(BARNARD)], Table([BARNARD, TWO_PARAMETER])], metadata_conflicts="silent")
+    for name in SINGLE:
+        rows[name] = rows[name].astype(np.float32)
+    return rows
 
 
 @pytest.fixture(scope="session")
