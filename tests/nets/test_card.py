@@ -19,10 +19,12 @@ def test_a_card_survives_json(values, tmp_path):
         "radius_space": "log10",
         "radius_calibration": {"scale": 1.2, "lower": -1.5, "upper": 1.8},
         "domain": DOMAIN | {"intruder_limit": 0.3, "radius_sigma": 0.25},
-        "label_systems": {"sdss": {"class_mix": [1, 4.5, 2, 2, 1e-3], "fit": {"cross_validated": {"accuracy": 0.8}}}},
         "training": {"seed": 3, "metrics": {"accuracy": 0.9}, "data": ["a", None]},
         "combination": {"rule": "mixture", "weights": {m["name"]: 1.0 for m in values["members"]}},
-        "label_systems": {"sdss": {"class_mix": [1, 2.5, 3, 4, 5]}, "other": {}},
+        "label_systems": {
+            "sdss": {"class_mix": [1, 4.5, 2, 2, 1e-3], "fit": {"cross_validated": {"accuracy": 0.8}}},
+            "other": {},
+        },
     }
     card = Card.from_dict(values)
     card.write(tmp_path / "card.json")

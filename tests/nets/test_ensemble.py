@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from stellarclass.exceptions import EnsembleError, InputError
-from stellarclass.nets.combination import PAPER_WEIGHTS
 from stellarclass.nets.combination import PAPER_WEIGHTS, apply_class_prior, class_sets
 from stellarclass.nets.ensemble import Ensemble
 
@@ -332,7 +331,7 @@ def test_a_radius_is_calibrated_by_its_group(make_fixed, system):
 @pytest.mark.parametrize("change", [{"input": "absent"}, {"column": 3}, {"present": 3}, {"input": "wide"}])
 def test_groups_by_what_is_not_there_are_refused(make_fixed, change):
     inputs = answers(1, classes=2) | {"features": np.zeros((4, 3)), "wide": np.zeros(4)}
-    with pytest.raises(EnsembleError, match="the radii of 'fixed' are calibrated by input .*absent"):
+    with pytest.raises(EnsembleError, match=r"the radii of 'fixed' are calibrated by input .*absent"):
         make_fixed(1, "AF", **_grouped(**change)).predict(inputs)
 
 
