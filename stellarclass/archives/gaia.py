@@ -69,7 +69,7 @@ class Gaia:
         Times that a request is repeated after a time-out, a broken transfer or a server's error; ``conf.retries``.
     zero_point : {"lindegren", "global", "none"}, optional
         What is taken off the parallaxes: by default the zero point of Lindegren et al. (2021, A&A 649, A4) by
-        magnitude, color and ecliptic latitude (`stellarclass.zeropoint`), which is -0.02 to -0.05 mas for most stars;
+        magnitude, color and ecliptic latitude (`stellarclass.zeropoint`), which is -0.02 to -0.05 mas for G = 13 to 18;
         -0.017 mas, the median of quasars; or nothing. The default ensemble was taught on corrected parallaxes.
 
     Raises

@@ -7,6 +7,7 @@ from astropy import units as u
 from astropy.coordinates import BarycentricTrueEcliptic, SkyCoord
 from astropy.table import QTable
 
+from stellarclass.archives import LocalAstrometry
 from stellarclass.exceptions import InputError
 from stellarclass.simulate import draw_stars, observe_astrometry
 from stellarclass.simulate.gaia import FAINT_LIMIT
@@ -223,3 +224,20 @@ def test_the_zero_point_is_taken_off_unless_one_asks_for_it():
     )
     assert corrected == pytest.approx(0, abs=0.008)
     assert published < corrected - 0.015
+
+
+def test_what_the_sources_take_off_is_what_the_simulation_put_on():
+    """Through `LocalAstrometry`, with the noisy colors that Gaia would have."""
+    rng = np.random.default_rng(4)
+    n = 500
+    where = {"ra": rng.uniform(0, 360, n) * u.deg, "dec": np.degrees(np.arcsin(rng.uniform(-1, 1, n))) * u.deg}
+    stars = stars_at(17.5, n, **where)
+    corrected, published = (observe_astrometry(stars, seed=8, corrected=c) for c in (True, False))
+    for column, values in {"source_id": np.arange(n), **where}.items():
+        published[column] = values
+    source = LocalAstrometry(published, zero_point="lindegren")
+    found = source.candidates(where["ra"].value, where["dec"].value, radius=0.1 * u.arcsec)
+    assert found["source_id"].tolist() == found["target"].tolist() == list(range(n))
+    difference = found["parallax"].filled(np.nan) - corrected["parallax"].value
+    assert np.nanmax(np.abs(published["parallax"].value - corrected["parallax"].value)) > 0.03
+    assert np.nanmax(np.abs(difference)) < 0.003
