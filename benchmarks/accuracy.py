@@ -190,7 +190,7 @@ def blends(ensembles, report, *, n=3000):
     right = [classes(t) == truth for t in tables]
     report.line("simulated blends: class (pecaut_mamajek)", n, *(f"{r.mean():.3f}" for r in right))
     report.pair("blends, class", *right)
-    errors = [np.abs(np.log10((t["radius"] / stars["radius"]).filled(np.nan).value)) for t in tables]
+    errors = [np.abs(np.log10((t["radius"] / stars["radius_light"]).filled(np.nan).value)) for t in tables]
     report.line("simulated blends: radius, mean |error| [dex]", n, *(f"{np.nanmean(e):.4f}" for e in errors))
     report.pair("blends, radius", *(-e for e in errors))
 
@@ -201,7 +201,7 @@ def isolated(ensembles, report, *, n=3000):
     stamps = stamps_of(stars, seed=13)
     gaia = Astrometry.from_table(observe_astrometry(stars, seed=14))
     tables = [Classifier(e).classify_stamps(stamps, astrometry=gaia) for e in ensembles.values()]
-    errors = [np.abs(np.log10((t["radius"] / stars["radius"]).filled(np.nan).value)) for t in tables]
+    errors = [np.abs(np.log10((t["radius"] / stars["radius_light"]).filled(np.nan).value)) for t in tables]
     report.line("simulated field stars: radius, mean |error| [dex]", n, *(f"{np.nanmean(e):.4f}" for e in errors))
     report.pair("simulated radius", *(-e for e in errors))
 

@@ -101,7 +101,7 @@ def describe(table, stars, *, is_star, rng):
     answer = np.asarray(table["spectral_class"].filled("?")).astype(str)
     wrong = answer != true_labels(stars, rng) if is_star else np.ones(len(table), bool)
     ends = (table[name].filled(np.nan).to_value(u.solRad) for name in ("radius_lower", "radius_upper"))
-    lower, upper, radius = (*ends, stars["radius"].to_value(u.solRad))
+    lower, upper, radius = (*ends, stars["radius_light"].to_value(u.solRad))
     known = np.isfinite(radius) & np.isfinite(lower)
     names = {b.name: float((bits & b.value > 0).mean()) for b in flags.FLAGS}
     common = sorted((n for n in names if names[n] >= 0.05), key=lambda n: -names[n])[:3]

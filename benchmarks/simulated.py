@@ -185,12 +185,12 @@ def main():
     methods = Methods(args, class_prior={c: k / total for c, k in REFERENCE_COUNTS.items()})
     everything = [predictions(methods, FIRST_SEED + k, args.stars, args.work) for k in range(args.seeds)]
     scores = {
-        name: [judge(found[name], label=sample["label"], radius=sample["radius"]) for sample, _, found in everything]
+        name: [judge(found[name], label=sample["label"], radius=sample["radius_light"]) for sample, _, found in everything]
         for name in methods.names
     }
     truth = {
         "label": np.concatenate([np.asarray(sample["label"]) for sample, _, _ in everything]),
-        "radius": np.concatenate([sample["radius"].to_value(u.solRad) for sample, _, _ in everything]),
+        "radius": np.concatenate([sample["radius_light"].to_value(u.solRad) for sample, _, _ in everything]),
         "bin": np.concatenate([parallax_bin(g.parallax * u.mas, g.parallax_error * u.mas) for _, g, _ in everything]),
     }
     together = {name: joined([found[name] for _, _, found in everything]) for name in methods.names}

@@ -99,7 +99,7 @@ def _draw(sky, table, path):
     from .. import __version__, plotting
 
     title = f"{len(table)} simulated stars, ensemble {table.meta['ensemble']}, classes as {table.meta['label_system']}"
-    figure = plotting.plot_overview(table, sky.contents, truth=sky.truth["radius"], title=title)
+    figure = plotting.plot_overview(table, sky.contents, truth=sky.truth["radius_light"], title=title)
     figure.savefig(path, dpi=110, metadata={"Software": f"stellarclass {__version__}"})
 
 
@@ -111,7 +111,7 @@ def _against_truth(table, truth):
     from .view import column_values
 
     radius, error = column_values(table["radius"], u.solRad), column_values(table["radius_err"], u.solRad)
-    true = u.Quantity(truth["radius"]).to_value(u.solRad)
+    true = u.Quantity(truth["radius_light"]).to_value(u.solRad)
     known = np.isfinite(radius) & np.isfinite(true)
     off = 100 * np.median(np.abs(radius / true - 1)[known])
     covered = 100 * np.mean((np.abs(radius - true) <= error)[known])

@@ -142,7 +142,8 @@ def draw_stars(n, *, seed, r_range=(13.5, 22.0) * u.mag, direction=None, intrude
         N rows: ``u`` ... ``z`` (observed magnitudes, noise-free, reddened, of the whole unresolved system) and
         ``g_mag``, ``bp_rp`` (the same in Gaia's bands) [mag], ``parallax`` [mas] (0 for quasars and galaxies),
         ``pmra``, ``pmdec`` [mas/yr], ``radius`` [solRad] and ``teff`` [K] (of the brighter component; NaN for what is
-        no star; below the M6 of `stellarclass.physics.temperature_from_color` held there), ``fe_h``, ``distance``
+        no star; below the M6 of `stellarclass.physics.temperature_from_color` held there), ``radius_light`` [solRad]
+        (that of one star with the light of both components, as Gaia's FLAME would have it), ``fe_h``, ``distance``
         [kpc], ``a_v`` [mag], ``kind`` (index into `KINDS`), ``binary_separation`` [arcsec] (of companions that are not
         resolved; NaN for single stars), ``mass_ratio`` (companion over primary; 0 for single stars), and for galaxies
         ``half_light_radius`` [arcsec], ``axis_ratio``, ``position_angle`` [deg] (north through east) and
@@ -223,12 +224,15 @@ def _draw_stars(rng, r_apparent, longitude, latitude, column, even_colors):
     x, y, z = galaxy.place(distance, longitude, latitude)
     motion = galaxy.velocity(rng, population, x, y, z)
     teff = sequences.temperature(g_i, bp_rp, choice == _HORIZONTAL)
+    radius = 10 ** sequences.log_radius(primary[5], bp_rp, teff)
+    more = physics._log_radius(system[5], system[6] - system[7]) - physics._log_radius(primary[5], bp_rp)
     shift = r_apparent - system[2] - extinction[2] * a_v
     return {
         "bands": system + shift + extinction * a_v,
         "parallax": 1 / distance,
         "proper_motion": galaxy.proper_motion(motion, longitude, latitude, distance),
-        "radius": 10 ** sequences.log_radius(primary[5], bp_rp, teff),
+        "radius": radius,
+        "radius_light": radius * 10 ** np.where(pair, more, 0.0),
         "teff": teff,
         "fe_h": fe_h,
         "distance": distance,
@@ -333,11 +337,13 @@ def _draw_intruders(rng, r_apparent, longitude, latitude, column):
     found["a_v"] = a_v
     found["kind"] = found["kind"] + len(_STARS)
     none = np.full(len(distance), np.nan)
+    found["radius_light"] = found["radius"]
     return found | {"fe_h": none, "binary_separation": none, "mass_ratio": np.zeros(len(distance))}
 
 
 _UNITS = {
-    "parallax": u.mas, "pmra": u.mas / u.yr, "pmdec": u.mas / u.yr, "radius": u.solRad, "teff": u.K, "fe_h": None,
+    "parallax": u.mas, "pmra": u.mas / u.yr, "pmdec": u.mas / u.yr, "radius": u.solRad, "radius_light": u.solRad,
+    "teff": u.K, "fe_h": None,
     "distance": u.kpc, "a_v": u.mag, "kind": None, "binary_separation": u.arcsec, "mass_ratio": None,
     "half_light_radius": u.arcsec, "axis_ratio": None, "position_angle": u.deg, "sersic_index": None,
 }  # fmt: skip

@@ -50,8 +50,9 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     -------
     dict of str to ndarray, first axis N
         The recipe's inputs (images as float16), and the targets ``target_colors`` (N, 4) and ``target_bp_rp``
-        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_<label system>`` (N, 5)
-        probabilities, and ``target_intruder`` (N,): 1 for what is no star of the classes, whose other targets are NaN.
+        (N,) [mag], ``target_log_teff``, ``target_log_radius`` (N,), ``target_<label system>`` (N, 5) probabilities, and
+        ``target_intruder`` (N,): 1 for what is no star of the classes, whose other targets are NaN. The radius is the
+        ``radius_light`` of `stellarclass.simulate.draw_stars`.
 
     Raises
     ------
@@ -136,7 +137,7 @@ def _make_block(job):
         "target_colors": colors,
         "target_bp_rp": bp_rp,
         "target_log_teff": np.log10(stars["teff"].to_value(u.K)),
-        "target_log_radius": np.log10(stars["radius"].to_value(u.solRad)),
+        "target_log_radius": np.log10(stars["radius_light"].to_value(u.solRad)),
     }
     for system in LABEL_SYSTEMS:
         targets[f"target_{system}"] = label_probabilities(colors, label_system=system)
