@@ -10,6 +10,7 @@ from astropy import units as u
 from stellarclass import simulate
 from stellarclass.archives import Field
 from stellarclass.simulate import SimulatedField
+from stellarclass.simulate.framenoise import shorten
 
 SIDE = 800
 
@@ -31,10 +32,10 @@ def cut(frame, x0=700, y0=300, side=SIDE):
     sky = frame.sky[y0 * ny // height : (y0 + side) * ny // height, x0 * nx // width : (x0 + side) * nx // width]
     return replace(
         frame,
-        data=np.ascontiguousarray(frame.data[rows, columns]),
+        data=shorten(frame.data[rows, columns]),
         wcs=wcs,
         nanomaggies_per_count=frame.nanomaggies_per_count[columns],
-        sky=np.full_like(sky, np.median(sky)),
+        sky=np.ascontiguousarray(sky),
     )
 
 
@@ -48,4 +49,4 @@ def small_field(bands="gr"):
 def small_simulated(bands="gr"):
     """The same with Gaia's rows and the truth, to be written to disk."""
     sky = simulated(bands)
-    return SimulatedField(sky.truth, sky.gaia, small_field(bands))
+    return SimulatedField(sky.truth, sky.gaia, small_field(bands), sky.conditions)

@@ -2,6 +2,7 @@
 """How true the simulated sky is: a real field beside its simulated twin, measured in the same way."""
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from astropy import units as u
@@ -18,7 +19,17 @@ from ..stamps.cutouts import cut_field, field_psf
 from ..stamps.photometry import asinh_magnitude, asinh_magnitude_error, measure
 from .tellapart import FEATURES, Verdict, center_pixels, stamp_features, tell_apart
 
-__all__ = ["ISOLATION", "BandFidelity", "Fidelity", "compare_field", "compare_gaia", "isolated_stars", "pooled_verdict"]
+__all__ = [
+    "ISOLATION",
+    "WING_RINGS",
+    "BandFidelity",
+    "Fidelity",
+    "compare_field",
+    "compare_gaia",
+    "isolated_stars",
+    "magnitudes",
+    "pooled_verdict",
+]
 
 PIXEL = 0.396
 """Arcsec per pixel."""
@@ -97,7 +108,7 @@ class Fidelity:
     stamps : tuple of `~stellarclass.stamps.Stamps`
         Theirs, real and simulated.
     photometry : dict of str to ndarray
-        Of sources of the list: ``real``, ``real_err``, ``twin``, ``twin_err``, ``truth``, all fluxes (N, 5).
+        Of lonely point sources: ``real``, ``real_err``, ``twin``, ``twin_err``, ``truth``, all fluxes (N, 5).
     inputs : dict of str to tuple
         What the classifiers saw, real and simulated, by band: to be pooled over fields.
     """
@@ -133,7 +144,7 @@ def compare_field(real, *, seed=0, empirical=True, simulated=None):
     """
     simulated = twin(real, seed=seed, empirical=empirical) if simulated is None else simulated
     reference = next(b for b in _REFERENCES if b in real.frames)
-    coordinates, stamps, known = isolated_stars(real, simulated)
+    _, stamps, known = isolated_stars(real, simulated)
     inputs, bands = {}, {}
     for band in (b for b in BANDS if b in real.frames):
         k = BANDS.index(band)
@@ -225,8 +236,8 @@ def isolated_stars(real, simulated):
     limit = flux * 10 ** (-0.4 * _FAINTER)
     alone = [not (flux[[j for j in group if j != i]] > limit[i]).any() for i, group in zip(rows, near, strict=True)]
     rows = rows[np.array(alone, bool)][:_MOST_STARS]
-    psf = field_psf(real)
-    stamps = [cut_field(f, ra[rows], dec[rows], psf=psf) for f in (real, simulated.contents)]
+    # Each side has the PSF of its own: a twin whose stars are too wide is to be told by it, not to lose them here.
+    stamps = [cut_field(f, ra[rows], dec[rows]) for f in (real, simulated.contents)]
     good = np.ones(len(rows), bool)
     for side in stamps:
         side.offsets[:] += _own_center(side, k)[:, None, :]
@@ -250,7 +261,7 @@ def _classifier_inputs(stamps, k, sigma):
     crop, _ = center_pixels(stamps.images[:, k].astype(float), stamps.offsets[:, k], 9)
     return {
         "features": stamp_features(stamps.images[:, k], stamps.offsets[:, k], sigma=sigma),
-        "pixels": np.arcsinh(crop / sigma[:, None, None] / 2).reshape(len(crop), -1),
+        "pixels": np.arcsinh(crop / sigma[:, None, None] / 2).reshape(len(crop), 19 * 19),
     }
 
 
@@ -300,7 +311,7 @@ def _shapes(stamps, k):
             widths.append(_FWHM * np.sqrt(moments[:, :2].mean(1)))
         bright &= (flux > 300 * side.sky_sigma[:, k]) & np.isfinite(widths[-1])
         bright &= (side.masks[:, k] == 0).all((1, 2))
-        rings = [(radius >= a) & (radius < b) for a, b in zip(WING_RINGS[:-1], WING_RINGS[1:], strict=True)]
+        rings = [(radius >= a) & (radius < b) for a, b in pairwise(WING_RINGS)]
         profiles.append(np.stack([_ring_median(crop, r) for r in rings], 1) / np.where(flux > 0, flux, np.nan)[:, None])
     wings = [np.median(p[bright], axis=0) if bright.any() else np.full(len(WING_RINGS) - 1, np.nan) for p in profiles]
     return tuple(w[bright] for w in widths), np.array(wings)
@@ -311,17 +322,27 @@ def _ring_median(crop, ring):
 
 
 def _photometry(real, simulated, k, known):
-    """Fluxes of sources of the list through the package's own photometry."""
-    truth = simulated.truth
-    rows = np.flatnonzero(known & (truth["measured"][:, k] > 5 * truth["measured_err"][:, k]))
+    """Fluxes of the list's lonely point sources through the package's own photometry."""
+    truth, frame = simulated.truth, real.frames[BANDS[k]]
+    flux = truth["measured"][:, k]
+    rows = np.flatnonzero(known & (flux > 5 * truth["measured_err"][:, k]))
+    places = np.stack(frame.wcs.wcs_world2pix(truth["ra"].value, truth["dec"].value, 0), 1)
+    near = cKDTree(places).query_ball_point(places[rows], 12)
+    limit = flux * 10 ** (-0.4 * _FAINTER)
+    alone = [not (flux[[j for j in group if j != i]] > limit[i]).any() for i, group in zip(rows, near, strict=True)]
+    rows = rows[np.array(alone, bool)]
     rows = rows[:: max(1, len(rows) // 1500)]
     ra, dec = truth["ra"][rows].to_value(u.deg), truth["dec"][rows].to_value(u.deg)
-    psf = field_psf(real)
     result = {"truth": np.asarray(truth["flux"][rows])}
+    psf = field_psf(real)
+    point = np.ones(len(rows), bool)
     for name, contents in (("real", real), ("twin", simulated.contents)):
         measured = measure(cut_field(contents, ra, dec, psf=psf))
         result[name], result[name + "_err"] = measured.flux, measured.flux_err
-    return result
+        excess = measured.apertures[:, k, 1] - measured.flux[:, k]
+        with np.errstate(invalid="ignore"):
+            point &= np.abs(excess) < 0.1 * np.abs(measured.flux[:, k]) + 4 * measured.flux_err[:, k]
+    return {name: values[point] for name, values in result.items()}
 
 
 def magnitudes(photometry, name):
@@ -373,11 +394,14 @@ def compare_gaia(table, *, seed=0, width=1 * u.mag):
     if {"ra", "dec"} <= set(table.colnames):
         for name in ("ra", "dec"):
             stars[name] = _column(table, name, u.deg)[usable] * u.deg
-    seen = observe_astrometry(stars, seed=seed)
+        density = _density(stars["ra"].value, stars["dec"].value)
+    else:
+        density = 2.0
+    seen = observe_astrometry(stars, seed=seed, density=density / u.arcmin**2)
     step = width.to_value(u.mag)
     edges = np.arange(np.floor(g[usable].min(initial=21)), 21 + step, step)
     rows = []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in pairwise(edges):
         part = (g[usable] >= low) & (g[usable] < high)
         if part.sum() < 10:
             continue
@@ -387,6 +411,15 @@ def compare_gaia(table, *, seed=0, width=1 * u.mag):
             row[name + "_simulated"] = np.nanmedian(seen[name + "_error"].to_value(unit)[part]) * unit
         rows.append(row)
     return QTable(rows) if rows else QTable()
+
+
+def _density(ra, dec, neighbors=20):
+    """Sources of the table per square arcminute around each of them."""
+    if len(ra) <= neighbors:
+        return np.full(len(ra), 2.0)
+    places = 60 * np.stack([(ra - np.median(ra) + 180) % 360 * np.cos(np.radians(dec)), dec], 1)
+    distance = cKDTree(places).query(places, k=neighbors + 1)[0][:, -1]
+    return neighbors / (np.pi * np.maximum(distance, 0.05) ** 2)
 
 
 def _column(table, name, unit):

@@ -264,7 +264,10 @@ def plot_colors(result):
         ax.set_ylabel(f"{second[0]} - {second[1]}")
         ax.set_xlim(-0.7, 3.2 if first == "ug" else 2.2)
         ax.set_ylim(-0.7, 2.3)
-    axes[0].legend(fontsize="x-small", loc="upper left")
+    if pairs:
+        axes[0].legend(fontsize="x-small", loc="upper left")
+    else:
+        axes[0].set_axis_off()
     return figure
 
 

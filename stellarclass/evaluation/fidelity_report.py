@@ -26,7 +26,12 @@ _SECTIONS = (
     ("Wings", "wings", plots.plot_wings, "Median over the same stars; where it is missing it is below zero."),
     ("Counts", "counts", plots.plot_counts, "Everything that stands out of the noise, galaxies included."),
     ("Magnitude errors", "errors", plots.plot_errors, "The squares are what the twin's magnitudes are truly off by."),
-    ("Colors", "colors", plots.plot_colors, "Sources with errors below 0.1 mag, galaxies included; not dereddened."),
+    (
+        "Colors",
+        "colors",
+        plots.plot_colors,
+        "Lonely point sources with errors below 0.1 mag, as observed, not dereddened.",
+    ),
 )
 
 
@@ -122,7 +127,8 @@ def text_table(results, *, pooled=None, gaia=None):
     if gaia is not None and len(gaia):
         ratio = (gaia["parallax_simulated"] / gaia["parallax_real"]).to_value(u.one)
         lines.append(
-            f"Gaia parallax errors, simulated over real, G = {gaia['g_mag'].value[0]:g} to {gaia['g_mag'].value[-1]:g}: "
+            f"Gaia parallax errors, simulated over real, G = {gaia['g_mag'][0].value:g} to "
+            f"{gaia['g_mag'][-1].value:g}: "
             f"{ratio.min():.2f} to {ratio.max():.2f}, median {np.median(ratio):.2f}"
         )
     return lines

@@ -2,6 +2,7 @@
 """Can real stamps be told from simulated ones? Classifiers that try, and how well they do."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -14,7 +15,7 @@ _HALF = 20  # pixels: the part of a stamp that is looked at, 8 arcsec to each si
 _RINGS = (0.0, 1.0, 1.6, 2.3, 3.2, 4.2, 5.5, 7.5, 10.0, 14.0, 20.0)
 
 FEATURES = (
-    *(f"profile_{a:g}_{b:g}" for a, b in zip(_RINGS[:-1], _RINGS[1:], strict=True)),
+    *(f"profile_{a:g}_{b:g}" for a, b in pairwise(_RINGS)),
     *("log_flux", "size", "e1", "e2", "center_x", "center_y", "asymmetry", "core_scatter", "wing_scatter"),
     *(
         "background",

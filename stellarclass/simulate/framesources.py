@@ -138,7 +138,7 @@ def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=
             shifts = np.full((len(x), 2), np.nan)
             shifts[bright] = _shifts(psf, left, x[bright], y[bright], own, signal > 20, good)
             smooth = _smooth(psf, x, y, shifts, color)
-            # Their own place counts as far as it is certain: bands are registered to 0.03 pixel, colors shift stars, too.
+            # Their own place counts as far as it is certain: bands are registered to each other to 0.03 pixel.
             share = 0.03**2 / (0.03**2 + (1.2 / signal) ** 2)
             off = np.nan_to_num((shifts - smooth)[bright]) * np.nan_to_num(share)[:, None]
             smooth[bright] += np.where(np.abs(off).max(1, keepdims=True) < 0.15, off, 0)

@@ -13,10 +13,11 @@ from astropy.table import QTable
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from ..archives.base import BANDS, Field, Frame
+from ..archives.base import BANDS, Field
 from ..exceptions import InputError
 from ..stamps import detector
 from ..stamps.psf import measure_psf
+from .framenoise import bad_columns, bridge, measure_noise, mesh_background, shorten, sky_in_counts
 from .framepsf import FramePsf, measure_frame_psf
 from .framesources import aperture_fluxes, detect, fit_fluxes, paint
 
@@ -30,10 +31,7 @@ BLOOM_COUNTS = 55_000.0
 _DETECTION_ORDER = "rigzu"
 _MOST_SOURCES = 12000  # in a globular cluster there are more, all on top of each other
 _MOST_NEIGHBORS = 2500
-_MESH = 64  # pixels: what varies more slowly is the sky model's error
-_STRIPS = 16  # parts of a row with a noise of their own
 _FAINT_DEPTH, _FAINT_SLOPE = 2.5, 0.3  # magnitudes below the limit of detection, dex per mag
-_MANTISSA = 9  # bits that SDSS leaves of the 23 of a float32
 
 
 @dataclass
@@ -46,8 +44,8 @@ class Twin:
         Frames of the same bands, calibration, sky model and astrometry as the real ones.
     truth : `~astropy.table.QTable`
         One row per source that was found on the real field: ``ra``, ``dec`` [deg], ``flux`` (N, 5) as it was put into
-        the twin, ``measured`` and ``measured_err`` (N, 5) as fitted on the real frames, in nanomaggies (NaN where there is no
-        frame).
+        the twin, ``measured`` and ``measured_err`` (N, 5) as fitted on the real frames, in nanomaggies (NaN where there
+        is no frame).
     psfs : dict of str to `~stellarclass.simulate.framepsf.FramePsf`
         The PSF of each band.
     """
@@ -125,17 +123,6 @@ class _Scene:
     blank: np.ndarray
 
 
-def _noise(values):
-    """Standard deviation without the outermost: quantised pixels make a median jump."""
-    values = values[np.isfinite(values)]
-    if values.size < 10:
-        return np.nan
-    middle, spread = np.median(values), 1.4826 * np.median(np.abs(values - np.median(values)))
-    for _ in range(3):
-        spread = values[np.abs(values - middle) < 3.5 * spread].std()
-    return float(spread)
-
-
 def _sample_noise(data):
     """Noise of blank sky from the lower flank of the pixels' distribution."""
     sample = data[::5, ::5]
@@ -165,7 +152,7 @@ def _measure(field, band, coordinates, empirical):
     per_electron = per_count / detector.gain(field.key.run, field.key.camcol)[k]
     known = {"sigma": sigma, "flux_per_electron": per_electron, "profile": round_psf}
     dark = ndimage.uniform_filter(data, 7) < 1.5 * sigma
-    background = _mesh_background(data, good & dark, sigma)
+    background = mesh_background(data, good & dark, sigma=sigma)
     psf, _ = measure_frame_psf(data - background, x[chosen], y[chosen], **known)
     move = "each" if coordinates is None else "together"
     # Once more, with neighbors and background as well known as they are now.
@@ -174,7 +161,7 @@ def _measure(field, band, coordinates, empirical):
                                        color=None if color is None else color[bright],
                                        anchors=np.flatnonzero(np.isin(bright, chosen)))  # fmt: skip
     stars = np.isin(bright, chosen)
-    background = _mesh_background(left, good & (np.abs(data - left) < sigma) & (left < 4 * sigma), sigma)
+    background = mesh_background(left, good & (np.abs(data - left) < sigma) & (left < 4 * sigma), sigma=sigma)
     alone = left - background + paint(psf, bx[stars], by[stars], np.nan_to_num(flux[stars]), sigma=sigma)
     psf, _ = measure_frame_psf(alone, bx[stars], by[stars], **known)
     if not empirical:
@@ -225,7 +212,7 @@ def _own_sources(left, psf, sigma, width, good):
     x, y = x[:_MOST_SOURCES], y[:_MOST_SOURCES]
     if not len(x):
         return np.zeros((3, 0)), left
-    flux, error, x, y, left = fit_fluxes(left, psf, x, y, sigma=sigma, good=good, passes=2)
+    flux, _, x, y, left = fit_fluxes(left, psf, x, y, sigma=sigma, good=good, passes=2)
     return np.stack([x, y, np.nan_to_num(flux)]), left
 
 
@@ -277,7 +264,7 @@ def _faint(rng, flux, error, reference):
     last = np.flatnonzero((signal > 7) & (signal < 17.6))  # one magnitude
     if len(last) < 5:
         return np.zeros((0, flux.shape[1]))
-    limit = 5.5
+    limit = 4.5
     bright = 2.5 * np.log10(12.0 / limit)
     steps = np.linspace(0, _FAINT_DEPTH, 26)
     growth = 10 ** (_FAINT_SLOPE * (bright + (steps[1:] + steps[:-1]) / 2)) * np.diff(steps)
@@ -288,178 +275,22 @@ def _faint(rng, flux, error, reference):
     return np.maximum(flux[like], 0) * (target / flux[like, reference])[:, None]
 
 
-def _sky_in_counts(frame):
-    """The sky model at every pixel, as SDSS interpolates it."""
-    ny, nx = frame.data.shape
-    rows, columns = frame.sky.shape
-    grid = np.meshgrid(np.linspace(0, rows - 1, ny), np.linspace(0, columns - 1, nx), indexing="ij")
-    return ndimage.map_coordinates(frame.sky, grid, order=1).astype(np.float32)
-
-
-def _mesh_background(left, blank, sigma):
-    """What varies slowly: medians of meshes, smoothed, interpolated."""
-    ny, nx = left.shape
-    my, mx = -(-ny // _MESH), -(-nx // _MESH)
-    values, weight = np.zeros((my, mx)), np.zeros((my, mx))
-    for j in range(my):
-        for i in range(mx):
-            part = (slice(j * _MESH, (j + 1) * _MESH), slice(i * _MESH, (i + 1) * _MESH))
-            pixels = left[part][blank[part]]
-            if pixels.size > 200:
-                values[j, i], weight[j, i] = np.clip(pixels, -4 * sigma, 4 * sigma).mean(), pixels.size
-    total = ndimage.gaussian_filter(weight, 0.8)
-    smooth = ndimage.gaussian_filter(values * weight, 0.8) / np.maximum(total, 1e-9)
-    middle = float((values * weight).sum() / max(weight.sum(), 1))
-    smooth = np.where(total > 50, smooth, middle)
-    grid = np.meshgrid((np.arange(ny) + 0.5) / _MESH - 0.5, (np.arange(nx) + 0.5) / _MESH - 0.5, indexing="ij")
-    return ndimage.map_coordinates(smooth, grid, order=1, mode="nearest").astype(np.float32)
-
-
-def _column_variance(left, blank):
-    """Variance of blank sky by column: smooth within each amplifier's half, of the clearest stretch of each strip."""
-    ny, nx = left.shape
-    edges = np.linspace(0, nx, _STRIPS + 1).astype(int)
-    rows = np.linspace(0, ny, 9).astype(int)
-    strips = np.full(_STRIPS, np.nan)
-    for k, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        blocks = [(slice(c, d), slice(a, b)) for c, d in zip(rows[:-1], rows[1:], strict=True)]
-        blocks = [left[part][blank[part]] for part in blocks if np.count_nonzero(blank[part]) > 2000]
-        if blocks:
-            # Where the sky is crowded its unresolved stars add to the noise.
-            strips[k] = np.percentile([_noise(values) ** 2 for values in blocks], 30)
-    if not np.isfinite(strips).any():
-        return np.full(nx, _noise(left) ** 2)
-    strips = np.where(np.isfinite(strips), strips, np.nanmedian(strips))
-    middles = (edges[1:] + edges[:-1]) / 2
-    columns, result = np.arange(nx), np.empty(nx)
-    for half in (slice(0, _STRIPS // 2), slice(_STRIPS // 2, _STRIPS)):
-        where = slice(edges[half.start], edges[half.stop])
-        result[where] = np.polyval(np.polyfit(middles[half], strips[half], 2), columns[where])
-    return np.maximum(result, 0.25 * np.median(strips))
-
-
-def _clear(flat, blank, variance, side=128):
-    """Blank pixels in blocks that are no noisier than their columns are."""
-    ny, nx = flat.shape
-    clear = np.zeros_like(blank)
-    for y in range(0, ny, side):
-        for x in range(0, nx, side):
-            part = (slice(y, y + side), slice(x, x + side))
-            values = flat[part][blank[part]]
-            if values.size > 2000 and values.var() < 1.05 * variance[part[1]].mean():
-                clear[part] = blank[part]
-    return clear if np.count_nonzero(clear) > 50_000 else blank
-
-
 def _render(rng, field, scene, flux, faint):
     frame = field.frames[scene.band]
     k = BANDS.index(scene.band)
     per_count = frame.nanomaggies_per_count.astype(np.float32)[None, :]
-    sky = _sky_in_counts(frame)
+    sky = sky_in_counts(frame)
     jitter = rng.standard_normal((len(flux), 3)).clip(-2.5, 2.5)
     image = paint(scene.psf, scene.x, scene.y, flux, sigma=scene.sigma, jitter=jitter)
     image += paint(scene.psf, *scene.own, sigma=scene.sigma)
     unseen = paint(scene.psf, *faint, sigma=scene.sigma)
-    background = _mesh_background(scene.left, scene.blank, scene.sigma)
-    image += background + unseen - unseen.mean()
-    flat = scene.left - background
-    variance = _column_variance(flat, scene.blank)
-    clear = _clear(flat, scene.blank, variance)
-    variance = np.maximum(variance - (unseen[clear].var() if clear.any() else 0), 0.5 * variance)
-    kernel = _noise_kernel(flat, unseen - unseen.mean(), clear)
-    variance = (variance / per_count[0] ** 2).astype(np.float32)  # counts squared
+    unseen -= unseen.mean()
+    background = mesh_background(scene.left, scene.blank, sigma=scene.sigma)
+    image += background + unseen
+    noise = measure_noise((scene.left - background) / per_count, unseen / per_count, scene.blank)
     gain = detector.gain(field.key.run, field.key.camcol)[k]
-    level = np.maximum(sky.mean(0), 1.0)
-    gain = np.maximum(gain, level / variance).astype(np.float32)  # photons cannot be noisier than the sky is
-    dark = variance - level / gain
-    counts = image / per_count + sky
-    spread = np.sqrt(variance).astype(np.float32) * per_count  # amplifiers and columns differ
-    noise = _skewed(rng, image.shape, *_noise_shape(flat / spread, (unseen - unseen.mean()) / spread, clear))
-    noise *= np.sqrt(np.maximum(counts, 0.5) / gain + np.maximum(dark, 0))
-    noise = ndimage.convolve(noise, kernel, mode="wrap")
-    noisy = np.minimum(counts + noise, BLOOM_COUNTS)
-    bad = _bad_columns(np.nan_to_num(frame.data) / per_count + sky)
-    noisy[:, bad] = _bridge(noisy)[:, bad - 2]
-    noisy = np.round(noisy)
-    return Frame(
-        scene.band, _shorten((noisy - sky) * per_count), frame.wcs, frame.epoch, frame.nanomaggies_per_count, frame.sky
-    )
-
-
-def _noise_shape(flat, unseen, blank):
-    """Skewness and excess kurtosis of blank sky in units of its noise, faint sources aside."""
-    if np.count_nonzero(blank) < 10_000:
-        return 0.0, 0.0
-    values, sources = flat[blank], unseen[blank]
-    values = values - values.mean()
-    spread = values.std()
-    values = values[np.abs(values) < 4.5 * spread]
-    third = (values**3).mean() - ((sources - sources.mean()) ** 3).mean()
-    # A normal distribution cut at 4.5 sigma has a kurtosis of -0.01.
-    fourth = (values**4).mean() / values.var() ** 2 - 3 + 0.01
-    return float(np.clip(third / spread**3, -0.3, 0.3)), float(np.clip(fourth, -0.1, 0.3))
-
-
-def _skewed(rng, shape, skewness, kurtosis):
-    """Noise of unit variance, normal but for these (Cornish & Fisher 1938, to first order)."""
-    z = rng.standard_normal(shape, dtype=np.float32)
-    z += np.float32(skewness / 6) * (z**2 - 1) + np.float32(kurtosis / 24) * (z**3 - 3 * z)
-    return z / np.float32(np.sqrt(1 + skewness**2 / 18 + kurtosis**2 / 96))
-
-
-def _noise_kernel(flat, unseen, blank, reach=2):
-    """What white noise has to be convolved with to be as correlated as blank sky is, faint sources aside.
-
-    The readout leaves some correlation between pixels of a row, up to a few per cent.
-    """
-    ny, nx = flat.shape
-    size = 2 * reach + 1
-    covariance = np.zeros((size, size))
-    for dy in range(reach + 1):
-        for dx in range(-reach, reach + 1):
-            a = (slice(dy, ny), slice(max(dx, 0), nx + min(dx, 0)))
-            b = (slice(0, ny - dy), slice(max(-dx, 0), nx + min(-dx, 0)))
-            both = blank[a] & blank[b]
-            products = np.where(both, flat[a] * flat[b] - unseen[a] * unseen[b], 0)
-            values = _block_means(products, both)
-            covariance[reach + dy, reach + dx] = covariance[reach - dy, reach - dx] = values
-    kernel = np.zeros((size, size), np.float32)
-    kernel[reach, reach] = 1
-    middle = covariance[reach, reach]
-    if middle > 0:
-        # To first order a kernel of half the correlation does it; correlations are a few per cent.
-        kernel += 0.5 * np.clip(covariance / middle, -0.1, 0.1).astype(np.float32)
-        kernel[reach, reach] = 1
-    return kernel / np.sqrt((kernel**2).sum())
-
-
-_INTERPOLATION = (-0.27, 0.77, 0.77, -0.27)
-"""What SDSS puts in place of a bad column: this of the two on either side, as the frames themselves show."""
-
-
-def _bridge(counts):
-    """What each column but the outer two would be if it were interpolated."""
-    parts = (counts[:, :-4], counts[:, 1:-3], counts[:, 3:-1], counts[:, 4:])
-    return sum(c * part for c, part in zip(_INTERPOLATION, parts, strict=True))
-
-
-def _bad_columns(counts):
-    """Columns that SDSS has interpolated over: they agree with their neighbors to within rounding."""
-    sample = counts[::4]
-    off = np.median(np.abs(sample[:, 2:-2] - _bridge(sample)), axis=0)
-    return 2 + np.flatnonzero(off < 0.7)
-
-
-def _block_means(values, good, side=128):
-    """Median over blocks of the mean of the good pixels: a crowded corner does not speak for the rest."""
-    ny, nx = (n // side for n in values.shape)
-    blocks = [v[: ny * side, : nx * side].reshape(ny, side, nx, side).sum((1, 3), dtype=float) for v in (values, good)]
-    usable = blocks[1] > 0.5 * blocks[1].max(initial=1)
-    return float(np.median(blocks[0][usable] / blocks[1][usable])) if usable.any() else 0.0
-
-
-def _shorten(values):
-    """Round floats to the few bits that SDSS's frames keep of them."""
-    cut = 23 - _MANTISSA
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    return ((bits + np.uint32(1 << (cut - 1))) & np.uint32(0xFFFFFFFF << cut & 0xFFFFFFFF)).view(np.float32)
+    counts = noise.add(rng, image / per_count + sky, sky=np.maximum(sky.mean(0), 1.0), gain=gain)
+    counts = np.minimum(counts, BLOOM_COUNTS)
+    bad = bad_columns(np.nan_to_num(frame.data) / per_count + sky)
+    counts[:, bad] = bridge(counts)[:, bad - 2]
+    return replace(frame, data=shorten((np.round(counts) - sky) * per_count))
