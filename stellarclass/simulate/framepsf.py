@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from ..stamps.psf import TYPICAL_PSF, encircled, profile
 
-__all__ = ["FramePsf", "adaptive_moments", "measure_frame_psf"]
+__all__ = ["OVERSAMPLING", "RESIDUAL_HALF", "FramePsf", "adaptive_moments", "measure_frame_psf"]
 
 OVERSAMPLING = 4
 """Steps per pixel of the residual image."""
