@@ -16,7 +16,7 @@ from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWar
 from .nets.classprior import format_shares, mix_and_prior
 from .results import Results
 from .stamps.base import Stamps
-from .stamps.cutouts import cut_field, field_psf
+from .stamps.cutouts import cut_field, field_psf, field_psf_trend
 from .stamps.photometry import measure
 from .targets import NO_ID, Targets, parse_targets
 
@@ -271,9 +271,9 @@ class Classifier:
             gaia = lookup.match_field(targets, candidates, rows, epoch, radius=self.match_radius)
             matched = gaia.source_id != NO_ID
             ra, dec = np.where(matched, gaia.ra, ra), np.where(matched, gaia.dec, dec)
-        psf = field_psf(field)
+        shape = {"psf": field_psf(field), "trend": field_psf_trend(field)}
         for part in self._batches(len(rows)):
-            self._file(rows[part], cut_field(field, ra[part], dec[part], psf=psf), gaia[part], results)
+            self._file(rows[part], cut_field(field, ra[part], dec[part], **shape), gaia[part], results)
 
     def _file(self, rows, stamps, gaia, results):
         """Measure one batch of stars, ask the ensemble, and file the answers of the targets ``rows``."""

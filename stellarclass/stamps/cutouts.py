@@ -83,7 +83,7 @@ def _mask_saturation(images, masks, offsets, per_count, sky, psf):
     masks[images > ((FULL_WELL - sky) * per_count)[:, None, None]] |= MASK_SATURATED
 
 
-def cut_field(field, ra, dec, *, psf=None):
+def cut_field(field, ra, dec, *, psf=None, trend=None):
     """Cut stamps of stars out of the frames of their field.
 
     Parameters
@@ -93,9 +93,11 @@ def cut_field(field, ra, dec, *, psf=None):
     ra, dec : ndarray, shape (N,), float64
         ICRS positions in degrees **at the epoch of the field**; NaN gives an empty stamp.
     psf : ndarray, shape (5, 6), optional
-        PSF of each band, the same all over the frame; by default as `field_psf` measures it on the frames' own stars,
-        with a width that follows `field_psf_trend`. A band that is NaN gets that of the nearest band, scaled; if all
-        are, the stamps' PSF is NaN, too.
+        PSF of each band, as `field_psf` measures it on the frames' own stars (the default). A band that is NaN gets
+        that of the nearest band, scaled; if all are, the stamps' PSF is NaN, too.
+    trend : ndarray, shape (5, 5), optional
+        How its width changes over the frames, as `field_psf_trend` measures it: the default, but with a ``psf`` of
+        one's own the same all over the frame.
 
     Returns
     -------
@@ -108,7 +110,8 @@ def cut_field(field, ra, dec, *, psf=None):
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     known = np.isfinite(ra) & np.isfinite(dec)
     measured = _fill_psfs(field_psf(field) if psf is None else np.asarray(psf, np.float32))
-    trend = field_psf_trend(field) if psf is None else np.zeros((len(BANDS), 5))
+    if trend is None:
+        trend = field_psf_trend(field) if psf is None else np.zeros((len(BANDS), 5))
     unknown = np.isnan(measured).any()
     stamps.flags[:] |= flags.UNKNOWN_PSF if unknown else 0
     for k, band in enumerate(BANDS):
