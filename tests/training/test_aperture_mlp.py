@@ -24,7 +24,9 @@ from stellarclass.training.simulated import make_training_set
 
 @pytest.fixture(scope="module")
 def data():
-    return make_training_set(3000, seed=6, recipe=recipes.to_dict(PhotometricRecipe()))
+    drawn = make_training_set(4000, seed=6, recipe=recipes.to_dict(PhotometricRecipe()))
+    star = np.flatnonzero(drawn.pop("target_intruder") < 0.5)[:3000]
+    return {name: value[star] for name, value in drawn.items()}
 
 
 def write_set(folder, data, rows):
