@@ -185,7 +185,9 @@ def main():
     methods = Methods(args, class_prior={c: k / total for c, k in REFERENCE_COUNTS.items()})
     everything = [predictions(methods, FIRST_SEED + k, args.stars, args.work) for k in range(args.seeds)]
     scores = {
-        name: [judge(found[name], label=sample["label"], radius=sample["radius_light"]) for sample, _, found in everything]
+        name: [
+            judge(found[name], label=sample["label"], radius=sample["radius_light"]) for sample, _, found in everything
+        ]
         for name in methods.names
     }
     truth = {

@@ -307,7 +307,7 @@ def test_label_systems(sky, classifier, pool, default_ensemble):
 
 def test_what_cannot_be_meant_is_refused(sky, default_ensemble):
     sources = {"images": sky.images, "astrometry": sky.astrometry}
-    with pytest.raises(EnsembleError, match="does not speak label system 'harvard'; it speaks .*sdss"):
+    with pytest.raises(EnsembleError, match=r"does not speak label system 'harvard'; it speaks .*sdss"):
         Classifier(default_ensemble, label_system="harvard", **sources)
     with pytest.raises(EnsembleError, match="no_such"):
         Classifier("no_such", **sources)
