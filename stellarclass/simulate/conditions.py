@@ -55,14 +55,15 @@ class Conditions:
     camcol : ndarray of int, shape (N,)
         Camera column, 1 to 6: which CCDs.
     shape : ndarray, shape (N, 5, 7), optional
-        How the PSF in the middle of the frame departs from the circular profile, in the order of `SHAPE_NAMES`:
-        ellipticity ``e1 = (Sxx - Syy) / (Sxx + Syy)``, ``e2 = 2 Sxy / (Sxx + Syy)`` of both Gaussians' second moments;
-        coma and trefoil as third-order terms of the core; ``core``, the relative amount by which two halves of the
-        core are narrower and wider than sigma1. All 0, the default, is circular.
+        How the PSF in the middle of the frame departs from the circular profile, in the order of
+        `stellarclass.simulate.conditions.SHAPE_NAMES`: ellipticity ``e1 = (Sxx - Syy) / (Sxx + Syy)``,
+        ``e2 = 2 Sxy / (Sxx + Syy)`` of both Gaussians' second moments; coma and trefoil as third-order terms of the
+        core; ``core``, the relative amount by which two halves of the core are narrower and wider than sigma1. All 0,
+        the default, is circular.
     variation : ndarray, shape (N, 5, 9), optional
-        How the PSF changes over the frame, in the order of `VARIATION_NAMES`: ln of its width and its ellipticity as
-        polynomials of x (column) and y (row), both from -1 to 1 across the frame, curvatures of zero mean
-        (``x^2 - 1/3``). All 0, the default, is the same PSF everywhere.
+        How the PSF changes over the frame, in the order of `stellarclass.simulate.conditions.VARIATION_NAMES`: ln of
+        its width and its ellipticity as polynomials of x (column) and y (row), both from -1 to 1 across the frame,
+        curvatures of zero mean (``x^2 - 1/3``). All 0, the default, is the same PSF everywhere.
     noise : ndarray, shape (N, 5, 2), optional
         Blank-sky noise of the left and right half of the chip (each has an amplifier of its own), over what sky, gain
         and dark variance say; 1 by default.
@@ -124,7 +125,7 @@ def draw_conditions(n, *, seed, calibration_errors=False):
     seed : int or `numpy.random.Generator`
         The same seed gives the same draws.
     calibration_errors : bool
-        Whether to draw `Conditions.zero_point` (1 % in g r i z, 2 % in u); by default it is 0.
+        Whether to draw ``zero_point`` (1 % in g r i z, 2 % in u); by default it is 0.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def reference_sample(n=9180, *, seed):
     Parameters
     ----------
     n : int
-        Number of stars; the classes' shares are those of `REFERENCE_COUNTS`.
+        Number of stars; the classes' shares are those of `stellarclass.simulate.samples.REFERENCE_COUNTS`.
     seed : int or `numpy.random.Generator`
         The same seed gives the same sample.
 

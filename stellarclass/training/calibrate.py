@@ -183,7 +183,7 @@ def calibrate_ensemble(ensemble, data, *, seed=0):
         On the recipe ``photometric``, radius in log10 space. Calibrations of the radius, of the domain and of the label
         systems that ``data`` has targets for are replaced, not added to.
     data : dict of str to ndarray
-        Set of `stellarclass.training.simulated.make_training_set` that no member has seen.
+        Set of ``stellarclass.training.simulated.make_training_set`` that no member has seen.
     seed : int
         Draws labels from their probabilities for the class sets.
 
