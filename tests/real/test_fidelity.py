@@ -1,8 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Real fields beside their simulated twins: noise, widths, and whether stamps can be told apart.
 
-Everything in a twin is measured on the field itself, no number was fitted to one of these fields; but all three were
-looked at while the twins were built.
+What describes a field is measured on it; but a few constants of the method were chosen with all three in view.
 """
 
 import numpy as np
