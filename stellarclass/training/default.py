@@ -62,8 +62,8 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description="Train the default ensemble on the simulated sky.")
     parser.add_argument("--output", type=Path, required=True, help="folder of the ensemble")
     parser.add_argument("--work", type=Path, default=Path("runs/default"), help="training set and checkpoints")
-    parser.add_argument("--stars", type=int, default=160_000, help="stars to train on (default: %(default)s)")
-    parser.add_argument("--validation", type=int, default=10_000, help="stars to watch the loss on (%(default)s)")
+    parser.add_argument("--stars", type=int, default=110_000, help="stars to train on (default: %(default)s)")
+    parser.add_argument("--validation", type=int, default=8_000, help="stars to watch the loss on (%(default)s)")
     parser.add_argument("--calibration", type=int, default=20_000, help="stars to calibrate on (%(default)s)")
     parser.add_argument("--epochs", type=int, default=14, help="passes over the stars (%(default)s)")
     parser.add_argument("--members", type=int, default=6, help="networks in the ensemble (%(default)s)")
@@ -141,7 +141,8 @@ def _card(members, kwargs, recipe):
         version="1",
         description=(
             "Five SDSS bands at native scale with the frame's own PSF, multi-aperture photometry and Gaia astrometry; "
-            "trained on the simulated sky alone. Colors, temperature and radius first, a label map per system on top."
+            "trained on the simulated sky. Colors, temperature and radius first; on top a label map per system, fitted to "
+            "real labels. Parallaxes are meant with their zero point taken off."
         ),
         architecture="compact",
         architecture_kwargs=kwargs,
