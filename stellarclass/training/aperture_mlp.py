@@ -19,14 +19,14 @@ from torch.nn import functional as F
 
 from ..nets.aperture_mlp import ApertureMLP
 from ..nets.card import Card, Member
-from ..nets.combination import calibrate, conformal_threshold
 from ..nets.ensemble import Ensemble
 from ..nets.weights import save_ensemble
 from ..physics import CLASSES
 from ..simulate import LABEL_SYSTEMS, label_probabilities
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
-from .calibrate import fit_radius, fit_scaling
+from .calibrate import fit_classes, fit_radius
+from .loop import one_cycle
 
 __all__ = [
     "cross_validate_aperture_mlp",
@@ -132,14 +132,12 @@ def train_aperture_mlp(data, *, seed, epochs=24, batch_size=512, learning_rate=3
     optimizer = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-3)
     per_epoch = n // batch_size
     steps, step = epochs * per_epoch, 0
-    rise = max(steps // 10, 1)
     for epoch in range(epochs):
         order = torch.from_numpy(np.random.default_rng([seed, epoch]).permutation(n))
         for k in range(per_epoch):
             rows = order[k * batch_size : (k + 1) * batch_size]
-            fall = 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate * ((step + 1) / rise if step < rise else fall)
+                group["lr"] = learning_rate * one_cycle(step, steps)
             batch = {name: value[rows] for name, value in tensors.items()}
             loss = _loss(network(batch), batch, systems)
             optimizer.zero_grad(set_to_none=True)
@@ -207,14 +205,7 @@ def _calibrated(ensemble, data, seed):
         targets = data[f"target_{system}"].astype(float)
         raw = ensemble.predict({"features": data["features"]}, label_system=system)
         log_p = np.log(raw.probabilities.clip(1e-12))
-        temperature, bias = fit_scaling(log_p, targets)
-        p = calibrate(log_p, temperature=temperature, bias=bias)
-        labels = (rng.random((len(p), 1)) > np.cumsum(targets, 1)).sum(1).clip(0, p.shape[1] - 1)
-        threshold = conformal_threshold(p, labels, level=ensemble.card.levels["class_set"])
-        systems[system] = entry | {
-            "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
-            "class_mix": targets.mean(0).clip(1e-6).tolist(),
-        }
+        systems[system] = entry | fit_classes(log_p, targets, level=ensemble.card.levels["class_set"], rng=rng)[0]
     known = np.isfinite(data["target_log_radius"])
     sigma = (raw.radius_err / raw.radius / np.log(10))[known]
     residual = (data["target_log_radius"] - np.log10(raw.radius))[known]

@@ -14,6 +14,7 @@ __all__ = [
     "DOMAIN_FALSE_ALARM",
     "PARALLAX_SNR_EDGES",
     "calibrate_ensemble",
+    "fit_classes",
     "fit_domain",
     "fit_radius",
     "fit_radius_groups",
@@ -70,6 +71,40 @@ def fit_scaling(log_probabilities, targets, *, biased=True):
 
     p = minimize(loss, np.zeros(n_classes + 1), method="L-BFGS-B").x
     return float(np.exp(p[0])), (p[1:] - p[1:].mean()) * biased
+
+
+def fit_classes(log_probabilities, targets, *, level, rng):
+    """All that the card holds of the calibration of a label system.
+
+    Parameters
+    ----------
+    log_probabilities : ndarray, shape (N, C)
+        Logarithms of the ensemble's uncalibrated probabilities.
+    targets : ndarray, shape (N, C)
+        Probabilities of the true classes.
+    level : float
+        Coverage of the class sets.
+    rng : `numpy.random.Generator`
+        Draws labels from their probabilities for the class sets.
+
+    Returns
+    -------
+    dict
+        ``calibration`` and ``class_mix`` for the card's entry of the system.
+    probabilities : ndarray, shape (N, C)
+        Calibrated.
+    labels : ndarray of int, shape (N,)
+        The labels drawn.
+    """
+    temperature, bias = fit_scaling(log_probabilities, targets)
+    p = calibrate(log_probabilities, temperature=temperature, bias=bias)
+    labels = (rng.random((len(p), 1)) > np.cumsum(targets, 1)).sum(1).clip(0, p.shape[1] - 1)
+    threshold = conformal_threshold(p, labels, level=level)
+    fitted = {
+        "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
+        "class_mix": targets.mean(0).clip(1e-6).tolist(),
+    }
+    return fitted, p, labels
 
 
 def fit_radius(residual, sigma, *, level):
@@ -217,16 +252,9 @@ def calibrate_ensemble(ensemble, data, *, seed=0):
         raw = bare.predict(inputs, label_system=name)
         log_p[name] = np.log(raw.probabilities[star].clip(1e-12))
         targets = data[f"target_{name}"][star].astype(float)
-        temperature, bias = fit_scaling(log_p[name], targets)
-        p = calibrate(log_p[name], temperature=temperature, bias=bias)
-        labels = (rng.random((len(p), 1)) > np.cumsum(targets, 1)).sum(1).clip(0, p.shape[1] - 1)
-        threshold = conformal_threshold(p, labels, level=ensemble.card.levels["class_set"])
-        members, rows = class_sets(p, threshold), np.arange(len(p))
-        entries[name] = {
-            **entry,
-            "calibration": {"temperature": temperature, "bias": bias.tolist(), "threshold": threshold},
-            "class_mix": targets.mean(0).clip(1e-6).tolist(),
-        }
+        fitted, p, labels = fit_classes(log_p[name], targets, level=ensemble.card.levels["class_set"], rng=rng)
+        entries[name] = entry | fitted
+        members, rows = class_sets(p, fitted["calibration"]["threshold"]), np.arange(len(p))
         metrics[name] = {
             "accuracy": float((p.argmax(1) == labels).mean()),
             "log_loss": float(-np.log(p[rows, labels].clip(1e-12)).mean()),

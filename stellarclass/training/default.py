@@ -141,8 +141,8 @@ def _card(members, kwargs, recipe):
         version="1",
         description=(
             "Five SDSS bands at native scale with the frame's own PSF, multi-aperture photometry and Gaia astrometry; "
-            "trained on the simulated sky. Colors, temperature and radius first; on top a label map per system, fitted to "
-            "real labels. Parallaxes are meant with their zero point taken off."
+            "trained on the simulated sky. Colors, temperature and radius first; on top a label map per system, fitted "
+            "to real labels. Parallaxes are meant with their zero point taken off."
         ),
         architecture="compact",
         architecture_kwargs=kwargs,

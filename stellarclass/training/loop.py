@@ -12,7 +12,7 @@ import safetensors.torch
 import torch
 from torch.nn import functional as F
 
-__all__ = ["TrainingConfig", "evaluate_loss", "physical_loss", "train_network"]
+__all__ = ["TrainingConfig", "evaluate_loss", "one_cycle", "physical_loss", "train_network"]
 
 _LOSS_WEIGHTS = {"color": 0.25, "bp_rp": 0.5, "teff": 0.2, "radius": 2.0, "intruder": 0.5, "pecaut_mamajek": 0.5}
 
@@ -80,6 +80,24 @@ def physical_loss(outputs, batch):
     return total, {k: float(v.detach()) for k, v in parts.items()}
 
 
+def one_cycle(step, steps):
+    """Share of the peak rate at a step of training: a linear rise over the first tenth, then a cosine to a hundredth.
+
+    Parameters
+    ----------
+    step, steps : int
+        Steps done, and steps in all.
+
+    Returns
+    -------
+    float
+    """
+    rise = max(steps // 10, 1)
+    if step < rise:
+        return (step + 1) / rise
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
+
+
 def train_network(network, data, validation, config, *, seed, folder, device="cpu", log=print):
     """Train a network, or go on where an earlier call was interrupted.
 
@@ -127,12 +145,6 @@ def train_network(network, data, validation, config, *, seed, folder, device="cp
     n = len(data["features"])
     steps = config.epochs * (n // config.batch_size)
 
-    def rate(step):
-        rise = max(steps // 10, 1)
-        if step < rise:
-            return (step + 1) / rise
-        return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - rise) / max(steps - rise, 1)))
-
     run = {"seed": seed, "stars": n, **asdict(config)}
     start = _resume(folder, network, optimizer, run)
     step = start * (n // config.batch_size)
@@ -148,7 +160,7 @@ def train_network(network, data, validation, config, *, seed, folder, device="cp
             rows = order[k * config.batch_size : (k + 1) * config.batch_size]
             batch = {name: value[rows].float() for name, value in tensors.items()}
             for group in optimizer.param_groups:
-                group["lr"] = config.learning_rate * rate(step)
+                group["lr"] = config.learning_rate * one_cycle(step, steps)
             loss, _ = physical_loss(network(batch), batch)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
