@@ -49,9 +49,22 @@ ALLOWED = {
     "classifier": ("results", "lookup", "targets", "astrometry", "stamps", "nets", "combine"),
     "fetch": ("lookup", "targets", "astrometry", "stamps"),
     "plotting": ("schema", "stamps", "archives.base"),
-    "training": ("targets", "astrometry", "archives", "stamps", "simulate", "nets", "physics"),
+    "reference": (
+        "targets",
+        "astrometry",
+        "archives",
+        "stamps",
+        "simulate",
+        "physics",
+        "tables",
+        "lookup",
+        "fetch",
+        "plotting",
+    ),
+    "training": ("reference.sets", "targets", "astrometry", "archives", "stamps", "simulate", "nets", "physics"),
     # What is judged, and what it is judged by: everything that an answer comes from.
     "evaluation": (
+        "reference.sets",
         "targets",
         "astrometry",
         "archives",
