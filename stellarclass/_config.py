@@ -24,7 +24,10 @@ class Conf(_config.ConfigNamespace):
     gaia_chunk = _config.ConfigItem(5000, "Positions in one Gaia upload join.")
     match_radius = _config.ConfigItem(3.0, "Largest separation of a Gaia match at the frame's epoch, in arcsec.")
     max_frame_bytes = _config.ConfigItem(64_000_000, "Largest frame accepted, in bytes, compressed or not.")
-    cache_dir = _config.ConfigItem("", "Folder that keeps downloaded frames; empty: astropy's cache folder.", "string")
+    max_spectrum_bytes = _config.ConfigItem(32_000_000, "Largest file with a spectrum accepted, in bytes.")
+    cache_dir = _config.ConfigItem(
+        "", "Folder that keeps downloaded frames and spectra; empty: astropy's cache folder.", "string"
+    )
     ensemble = _config.ConfigItem("default", "Ensemble used when none is named.")
 
 

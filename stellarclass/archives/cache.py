@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Our cache of frames: a file is in it whole and checked, or not at all.
+"""Our cache of frames and spectra: a file is in it whole and checked, or not at all.
 
-The layout is SDSS's own, so that a cache can be read with `LocalSAS` like any other copy of the archive.
+The layout of frames is SDSS's own, so that a cache can be read with `LocalSAS` like any other copy of the archive.
 """
 
 import contextlib
@@ -10,6 +10,7 @@ import logging
 import os
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from astropy.config import get_cache_dir
@@ -19,7 +20,7 @@ from ..exceptions import BadAnswerError, NotInArchiveError
 from .frames import read_frame
 from .objid import check_key
 
-__all__ = ["FrameCache"]
+__all__ = ["FileCache", "FrameCache"]
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,8 @@ _STALE = 86_400.0
 """Seconds since its last byte after which an unfinished file is nobody's: longer than any time budget."""
 
 
-class FrameCache:
-    """Frames of one archive on disk.
+class FileCache:
+    """Files of one archive on disk.
 
     Any number of threads and processes may share one folder: files appear by an atomic rename, under names that are
     made of checked integers only. What processes that were killed have left unfinished is removed a day later, by
@@ -38,6 +39,8 @@ class FrameCache:
     ----------
     folder : path-like, optional
         Where to keep them; ``conf.cache_dir``, or a folder in astropy's cache, by default.
+    kind : str
+        Name of the folder for files of this kind.
     archive : str
         Base address of the archive. Copies of different archives are kept apart: the frames of a simulated sky have
         the same names as real ones.
@@ -45,11 +48,11 @@ class FrameCache:
         Data release.
     """
 
-    def __init__(self, folder=None, *, archive, data_release):
+    def __init__(self, folder=None, *, kind, archive, data_release):
         folder = Path(folder or conf.cache_dir or Path(get_cache_dir()) / "stellarclass").expanduser()
         mark = hashlib.sha256(archive.rstrip("/").encode()).hexdigest()[:12]
-        self.folder = folder / "frames" / mark / f"dr{int(data_release)}"
-        # Beside the frames, so that the rename stays within one file system and therefore is atomic.
+        self.folder = folder / kind / mark / f"dr{int(data_release)}"
+        # Beside the files, so that the rename stays within one file system and therefore is atomic.
         self._unfinished = self.folder / "unfinished"
         self._sweep()
 
@@ -61,6 +64,80 @@ class FrameCache:
                     age = time.time() - entry.stat(follow_symlinks=False).st_mtime
                     if age > _STALE and entry.name.endswith(".part") and entry.is_file(follow_symlinks=False):
                         os.unlink(entry.path)
+
+    def load(self, path, read):
+        """Read a file from the cache; a damaged one is removed, as if it had never been there.
+
+        Parameters
+        ----------
+        path : `~pathlib.Path`
+            In this cache's folder.
+        read : callable
+            Takes the path; raises a `~stellarclass.exceptions.BadAnswerError` for a file that is damaged.
+
+        Returns
+        -------
+        object or None
+            What ``read`` returned; None if the cache does not have the file.
+        """
+        try:
+            return read(path)
+        except NotInArchiveError:
+            return None
+        except BadAnswerError as err:
+            log.warning("removed a damaged file from the cache: %s", err)
+            path.unlink(missing_ok=True)
+            return None
+
+    def store(self, path, pieces, read):
+        """Store a file as it arrives, if it can be read.
+
+        Parameters
+        ----------
+        path : `~pathlib.Path`
+            In this cache's folder.
+        pieces : iterable of bytes
+            Its content. An exception on the way leaves no trace in the cache.
+        read : callable
+            Takes the path of the finished file; raises for one that is not whole, or not the one asked for.
+
+        Returns
+        -------
+        object
+            What ``read`` returned.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._unfinished.mkdir(exist_ok=True)
+        # The ending keeps the file out of everyone's sight, should this process be killed.
+        handle, temporary = tempfile.mkstemp(prefix=f"{path.name}-", suffix=".part", dir=self._unfinished)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for piece in pieces:
+                    file.write(piece)
+            content = read(temporary)
+            os.chmod(temporary, 0o644)  # mkstemp makes private files; a cache folder may be shared
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return content
+
+
+class FrameCache(FileCache):
+    """Frames of one archive on disk.
+
+    Parameters
+    ----------
+    folder : path-like, optional
+        Where to keep them; ``conf.cache_dir``, or a folder in astropy's cache, by default.
+    archive : str
+        Base address of the archive.
+    data_release : int
+        Data release.
+    """
+
+    def __init__(self, folder=None, *, archive, data_release):
+        super().__init__(folder, kind="frames", archive=archive, data_release=data_release)
 
     def path(self, key, band):
         """Where a frame is, or will be.
@@ -100,15 +177,7 @@ class FrameCache:
         Frame or None
             None if the cache does not have it.
         """
-        path = self.path(key, band)
-        try:
-            return read_frame(path, band=band, key=check_key(key, band))
-        except NotInArchiveError:
-            return None
-        except BadAnswerError as err:
-            log.warning("removed a damaged frame from the cache: %s", err)
-            path.unlink(missing_ok=True)
-            return None
+        return self.load(self.path(key, band), partial(read_frame, band=band, key=check_key(key, band)))
 
     def put(self, key, band, pieces, *, url):
         """Store a frame as it arrives, if it proves to be the one asked for.
@@ -131,19 +200,5 @@ class FrameCache:
         stellarclass.exceptions.BadAnswerError
             If it is not whole, or not that frame.
         """
-        path = self.path(key, band)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._unfinished.mkdir(exist_ok=True)
-        # The ending keeps the file out of everyone's sight, should this process be killed.
-        handle, temporary = tempfile.mkstemp(prefix=f"{path.name}-", suffix=".part", dir=self._unfinished)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-            frame = read_frame(temporary, band=band, key=check_key(key, band), name=url)
-            os.chmod(temporary, 0o644)  # mkstemp makes private files; a cache folder may be shared
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return frame
+        read = partial(read_frame, band=band, key=check_key(key, band), name=url)
+        return self.store(self.path(key, band), pieces, read)

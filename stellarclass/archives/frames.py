@@ -10,26 +10,18 @@ reader. Nothing in the file is believed before it is checked: sizes, layout, and
 
 import bz2
 import os
-from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
-from astropy.utils.exceptions import AstropyWarning
 from astropy.wcs import WCS
 
 from .._config import conf
-from ..exceptions import BadAnswerError, NotInArchiveError
+from ..exceptions import BadAnswerError
+from ._fitsbytes import BLOCK, DAMAGE, MAX_HEADER, data_size, header_at, header_end, read_limited, what_it_is
 from .base import BANDS, Frame
 
 __all__ = ["celestial_wcs", "epoch_of", "read_frame", "read_geometry", "read_header"]
 
-_BLOCK = 2880
-_CARD = 80
-_END = b"END".ljust(_CARD)
-_MAX_HEADER = 100 * _BLOCK  # SDSS's have 3 blocks
 _PIECE = 65536
-# What reading a damaged header can raise; the warning only where the user makes errors of warnings.
-_DAMAGE = (KeyError, TypeError, ValueError, IndexError, OverflowError, fits.VerifyError, AstropyWarning)
 _CAMERA_ROWS = "riuzg"  # in the order in which a star crosses them
 
 
@@ -62,12 +54,12 @@ def read_frame(source, *, band=None, key=None, name=None):
         raw, name = bytes(source), name or f"{len(source)} bytes in memory"
     else:
         name = name or os.fspath(source)
-        raw = _read_limited(source, name)
+        raw = read_limited(source, name, setting="max_frame_bytes")
     content = _decompress(raw, name)
     del raw
     try:
         return _parse(content, band, key, name)
-    except _DAMAGE as err:
+    except DAMAGE as err:
         raise BadAnswerError(f"not an SDSS frame: {err}", name) from err
 
 
@@ -93,17 +85,17 @@ def read_header(path):
     with open(path, "rb") as file:
         piece = file.read(_PIECE)
         decompress = bz2.BZ2Decompressor().decompress if piece[:3] == b"BZh" else (lambda data, length: data)
-        while piece and len(content) < _MAX_HEADER:
+        while piece and len(content) < MAX_HEADER:
             try:
-                content += decompress(piece, _MAX_HEADER)
+                content += decompress(piece, MAX_HEADER)
             except (OSError, EOFError) as err:
                 raise BadAnswerError(f"damaged bzip2 data: {err}", name) from err
-            if content and _header_end(content, 0):
+            if content and header_end(content, 0):
                 break
             piece = file.read(_PIECE)
     if content[:9] != b"SIMPLE  =":
-        raise BadAnswerError(_what_it_is(content), name)
-    return _header(content, 0, name)[0]
+        raise BadAnswerError(what_it_is(content), name)
+    return header_at(content, 0, name)[0]
 
 
 def read_geometry(path):
@@ -129,7 +121,7 @@ def read_geometry(path):
     header = read_header(path)
     try:
         return celestial_wcs(header), epoch_of(header)
-    except _DAMAGE as err:
+    except DAMAGE as err:
         raise BadAnswerError(f"not an SDSS frame: {err}", os.fspath(path)) from err
 
 
@@ -208,18 +200,6 @@ def _floats(header, *names):
     return values
 
 
-def _read_limited(path, name):
-    limit = conf.max_frame_bytes
-    try:
-        size = Path(path).stat().st_size
-        if size > limit:
-            raise BadAnswerError(f"{size} bytes are more than conf.max_frame_bytes = {limit}", name)
-        with open(path, "rb") as file:
-            return file.read(limit)
-    except FileNotFoundError as err:
-        raise NotInArchiveError("no such file", name) from err
-
-
 def _decompress(raw, name):
     """The FITS bytes; bounded, so that a small file cannot fill the memory."""
     if raw[:3] != b"BZh":
@@ -243,8 +223,8 @@ def _decompress(raw, name):
 
 def _parse(content, band, key, name):
     if content[:9] != b"SIMPLE  =":
-        raise BadAnswerError(_what_it_is(content), name)
-    header, start = _header(content, 0, name)
+        raise BadAnswerError(what_it_is(content), name)
+    header, start = header_at(content, 0, name)
     data, start = _image(content, header, start, 2, name)
     nx = data.shape[1]
     found = str(header["FILTER"]).strip()
@@ -256,11 +236,11 @@ def _parse(content, band, key, name):
         _check_field(header, key, name)
     wcs, epoch = celestial_wcs(header), epoch_of(header)
 
-    header, start = _header(content, start, name)
+    header, start = header_at(content, start, name)
     calibration, start = _image(content, header, start, 1, name)
     if calibration.shape != (nx,):
         raise ValueError(f"HDU 1 has {calibration.size} calibration values for {nx} columns")
-    header, start = _header(content, start, name)
+    header, start = header_at(content, start, name)
     sky = _sky_model(content, header, start, name)
     return Frame(band=found, data=data, wcs=wcs, epoch=epoch, nanomaggies_per_count=calibration, sky=sky)
 
@@ -276,50 +256,6 @@ def _check_field(header, key, name):
         raise BadAnswerError(f"this is rerun {str(header['RERUN']).strip()}, asked for was {key.rerun}", name)
 
 
-def _what_it_is(content):
-    """Say in words what came instead of a FITS file."""
-    start = bytes(content[:200]).lstrip()
-    if not start:
-        return "not a FITS file: it is empty"
-    if start[:1] == b"<":
-        return "not a FITS file but an HTML or XML page"
-    return f"not a FITS file: it begins with {start[:16]!r}"
-
-
-def _header_end(content, start):
-    """Where the data after the header at ``start`` begin; 0 if the header does not end."""
-    for card in range(start, min(len(content), start + _MAX_HEADER) - _CARD + 1, _CARD):
-        if content[card : card + _CARD] == _END:
-            return start + -(-(card + _CARD - start) // _BLOCK) * _BLOCK
-    return 0
-
-
-def _header(content, start, name):
-    end = _header_end(content, start)
-    if not end:
-        raise BadAnswerError(f"truncated or damaged: the FITS header at byte {start} does not end", name)
-    try:
-        return fits.Header.fromstring(content[start:end].decode("ascii")), end
-    except _DAMAGE as err:
-        raise BadAnswerError(f"damaged FITS header at byte {start}: {err}", name) from err
-
-
-def _data_size(header):
-    """Bytes of the data unit, without padding (FITS standard 4.0, section 4.4.1.2)."""
-    axes = [int(header[f"NAXIS{i + 1}"]) for i in range(_bounded(header, "NAXIS", 9))]
-    if any(n < 0 for n in axes):
-        raise ValueError(f"negative axis in {axes}")
-    size = int(np.prod(axes, dtype=object)) if axes else 0
-    return abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + size)
-
-
-def _bounded(header, keyword, most):
-    value = int(header[keyword])
-    if not 0 <= value <= most:
-        raise ValueError(f"{keyword} = {value} is not within 0 to {most}")
-    return value
-
-
 def _image(content, header, start, ndim, name):
     """A float32 image in native byte order, and where the next HDU begins."""
     if int(header["BITPIX"]) != -32 or int(header["NAXIS"]) != ndim:
@@ -329,8 +265,8 @@ def _image(content, header, start, ndim, name):
     shape = tuple(int(header[f"NAXIS{i}"]) for i in range(ndim, 0, -1))
     if min(shape) < 1:
         raise ValueError(f"the image has no pixels: {shape}")
-    size = _data_size(header)
-    return _floats_at(content, start, shape, name), start + -(-size // _BLOCK) * _BLOCK
+    size = data_size(header)
+    return _floats_at(content, start, shape, name), start + -(-size // BLOCK) * BLOCK
 
 
 def _floats_at(content, start, shape, name):
