@@ -51,6 +51,7 @@ ALLOWED = {
     "plotting": ("schema", "stamps", "archives.base"),
     "reference": (
         "targets",
+        "columns",
         "astrometry",
         "archives",
         "stamps",
