@@ -12,7 +12,8 @@ Every error names the value at fault, the limit it broke and the way out::
     │   ├── NotInArchiveError              the archive says that it has no such thing
     │   ├── BadAnswerError                 an answer that is not what was asked for (HTML, truncated, not FITS)
     │   └── TruncatedAnswerError           the archive cut the answer at a row limit
-    └── EnsembleError                      weights or model card missing, damaged or not understood
+    ├── EnsembleError                      weights or model card missing, damaged or not understood
+    └── TrainingError                      training went wrong: the loss is no longer finite
 
     AstropyUserWarning
     └── StellarclassWarning                the answer is good, yet something deserves attention
@@ -31,6 +32,7 @@ __all__ = [
     "NotInArchiveError",
     "StellarclassError",
     "StellarclassWarning",
+    "TrainingError",
     "TruncatedAnswerError",
 ]
 
@@ -95,6 +97,10 @@ class TruncatedAnswerError(ArchiveError):
 
 class EnsembleError(StellarclassError):
     """Weights or model card are missing, damaged or not understood."""
+
+
+class TrainingError(StellarclassError):
+    """Training went wrong: the loss is no longer finite."""
 
 
 class StellarclassWarning(AstropyUserWarning):

@@ -26,7 +26,7 @@ from ..simulate import LABEL_SYSTEMS, label_probabilities
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
 from .calibrate import fit_classes, fit_radius
-from .loop import one_cycle
+from .optimizers import one_cycle
 
 __all__ = [
     "cross_validate_aperture_mlp",
@@ -151,7 +151,7 @@ def train_aperture_mlp(data, *, seed, epochs=24, batch_size=512, learning_rate=3
 def _loss(outputs, batch, systems):
     truth, variance = batch["target_log_radius"], outputs["radius_variance"]
     known = torch.isfinite(truth)
-    # As in `stellarclass.training.loop.physical_loss`: a handful of giants must not rule the gradient.
+    # As in `stellarclass.training.losses.physical_loss`: a handful of giants must not rule the gradient.
     square = ((outputs["radius_mean"] - torch.where(known, truth, 0.0)) ** 2 / variance).clamp_max(60)
     total = ((variance.log() + square) * known).sum() / known.sum().clamp_min(1) / 2
     for name in systems:

@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Make the default ensemble: networks from the simulated sky, label maps from real labels rendered by it.
 
-    python -m stellarclass.training.default --output stellarclass/ensembles/default --labels sdss=TABLE lamost=TABLE
+    stellarclass train default --output stellarclass/ensembles/default --labels sdss=TABLE lamost=TABLE
 
 draws the stars, trains six members one after the other, calibrates them on stars kept back, teaches them the label
 systems for which there is a table of real labels, and writes weights and card. Interrupted, the same command goes on
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 
 from .. import __version__
+from ..exceptions import InputError
 from ..nets.card import Card, Member
 from ..nets.compact import CompactNet
 from ..nets.ensemble import Ensemble
@@ -32,81 +33,105 @@ from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
 from .calibrate import calibrate_ensemble
+from .config import DefaultConfig, StarsConfig, read_config
+from .label_systems import add_label_system
 from .labeled import LabelTable, teach
-from .loop import TrainingConfig, evaluate_loss, train_network
+from .loop import evaluate_loss, read_log, train_network
 from .simulated import make_training_set
 
-__all__ = ["main"]
+__all__ = ["main", "parse_labels", "teach_reference", "train_default"]
 
+_BLOCK = 1000
 _SEED = {"train": 20240815, "validation": 1, "calibration": 2}
 
 
-def _data_set(work, kind, n, recipe, processes):
+def _data_set(work, kind, n, recipe, processes, log):
     """A set of stars, made once and kept in ``work``."""
     folder = work / f"{kind}-{n}"
     made = json.dumps({"seed": _SEED[kind], "recipe": recipe})
     if not (folder / "complete").is_file():
-        _say(f"drawing {n} stars ({kind})")
+        log(f"drawing {n} stars ({kind})")
         data = make_training_set(n, seed=_SEED[kind], recipe=recipe, processes=processes)
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in data.items():
             np.save(folder / f"{name}.npy", value, allow_pickle=False)
         (folder / "complete").write_text(made)
     elif (folder / "complete").read_text() not in (made, ""):
-        raise SystemExit(f"{folder} holds stars of another seed or recipe; remove it or choose another --work")
+        raise InputError(f"{folder} holds stars of another seed or recipe; remove it or choose another --work")
     return {p.stem: np.load(p, allow_pickle=False) for p in sorted(folder.glob("*.npy"))}
 
 
-def main(argv=None):
-    """Command line of this module."""
-    parser = argparse.ArgumentParser(description="Train the default ensemble on the simulated sky.")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the ensemble")
-    parser.add_argument("--work", type=Path, default=Path("runs/default"), help="training set and checkpoints")
-    parser.add_argument("--stars", type=int, default=110_000, help="stars to train on (default: %(default)s)")
-    parser.add_argument("--validation", type=int, default=8_000, help="stars to watch the loss on (%(default)s)")
-    parser.add_argument("--calibration", type=int, default=20_000, help="stars to calibrate on (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=14, help="passes over the stars (%(default)s)")
-    parser.add_argument("--members", type=int, default=6, help="networks in the ensemble (%(default)s)")
-    parser.add_argument("--processes", type=int, default=2, help="worker processes that draw stars (%(default)s)")
-    parser.add_argument("--labels", type=_labels, nargs="+", default=[], metavar="SYSTEM=TABLE", help="real labels")
-    parser.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where to train (%(default)s)"
-    )
-    args = parser.parse_args(argv)
+def train_default(config, *, work, labels=(), processes=1, device="cpu", log=None, progress=None, command=""):
+    """Train all members on the simulated sky, calibrate them, and teach them label systems; resumable.
+
+    Parameters
+    ----------
+    config : `~stellarclass.training.config.DefaultConfig`
+        How.
+    work : path-like
+        For the sets of stars and the checkpoints.
+    labels : sequence of (str, LabelTable)
+        Tables of real labels by the name of their system.
+    processes : int
+        Worker processes that draw stars.
+    device : str
+        Where to train.
+    log : callable, optional
+        Called with lines; by default they are printed.
+    progress : callable, optional
+        Called with the number of epochs done, of all members together.
+    command : str
+        For the card.
+
+    Returns
+    -------
+    `~stellarclass.nets.ensemble.Ensemble`
+    losses : dict of str to list of dict
+        By member, epoch by epoch.
+    """
+    log, work = log or _say, Path(work)
     began = time.perf_counter()
     recipe = recipes.to_dict(PhotometricRecipe())
-    data = _data_set(args.work, "train", args.stars, recipe, args.processes)
-    validation = _data_set(args.work, "validation", args.validation, recipe, args.processes)
+    data = _data_set(work, "train", config.stars.train, recipe, processes, log)
+    validation = _data_set(work, "validation", config.stars.validation, recipe, processes, log)
     kwargs = {"features": len(FEATURES), "size": recipe["size"], "bp_rp_edges": list(CLASS_EDGES)}
-    config = TrainingConfig(epochs=args.epochs)
-    members, losses = [], []
-    for k in range(args.members):
+    members, losses, logs = [], [], {}
+    for k in range(config.members):
         torch.manual_seed(1000 + k)
         members.append(CompactNet(**kwargs))
-        _say(f"member {k + 1} of {args.members}")
-        folder = args.work / f"member-{k}"
-        train_network(members[-1], data, validation, config, seed=k, folder=folder, device=args.device, log=_say)
-        parts = evaluate_loss(members[-1], validation, args.device)
+        log(f"member {k + 1} of {config.members}")
+        folder, before = work / f"member-{k}", k * config.training.epochs
+        train_network(
+            members[-1],
+            data,
+            validation,
+            config.training,
+            seed=k,
+            folder=folder,
+            device=device,
+            log=log,
+            progress=progress and (lambda done, before=before: progress(before + done)),
+        )
+        parts = evaluate_loss(members[-1], validation, device)
         losses.append({name: round(value, 5) for name, value in parts.items()})
-    calibration = _data_set(args.work, "calibration", args.calibration, recipe, args.processes)
-    ensemble = Ensemble(members, _card(args.members, kwargs, recipe), device=args.device)
+        logs[f"member{k}"] = read_log(folder)
+    calibration = _data_set(work, "calibration", config.stars.calibration, recipe, processes, log)
+    ensemble = Ensemble(members, _card(config, kwargs, recipe), device=device)
     ensemble, metrics = calibrate_ensemble(ensemble, calibration, seed=3)
-    tables = dict(args.labels)
+    tables = dict(labels)
     for name, table in tables.items():
         if name != "sdss" and "sdss" in tables:
             table = table.anchored(tables["sdss"])  # a system with hardly an A or M star of its own
-        _say(f"label system {name}: {table}")
+        log(f"label system {name}: {table}")
         ensemble, figures = teach(ensemble, table, name=name, description=LABEL_SYSTEMS[name], seed=4)
-        _say(json.dumps(figures, indent=1))
-    options = " ".join(f"--{k} {getattr(args, k)}" for k in ("stars", "validation", "calibration", "epochs", "members"))
-    taught = " --labels " + " ".join(f"{name}=TABLE" for name in tables) if tables else ""
+        log(json.dumps(figures, indent=1))
     training = {
         "data": (
             "simulated sky of stellarclass.simulate: no real star took part, save in the tables that it cites; "
             "label maps of learned systems: real labels and magnitudes, simulated pixels"
         ),
-        "stars": args.stars,
-        "config": dataclasses.asdict(config),
+        "stars": config.stars.train,
+        "config": dataclasses.asdict(config.training),
         "seeds": _SEED,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": {
@@ -115,29 +140,120 @@ def main(argv=None):
             "numpy": np.__version__,
             "python": platform.python_version(),
         },
-        "command": f"python -m stellarclass.training.default {options} --output DIR" + taught,
+        "command": command,
         "seconds": round(time.perf_counter() - began),
         "validation_losses": losses,
         "simulated_metrics": metrics,
     }
     default = "sdss" if "sdss" in ensemble.label_systems else "pecaut_mamajek"
     card = dataclasses.replace(ensemble.card, training=training, default_label_system=default)
-    ensemble = Ensemble(ensemble.members, card, device="cpu")
+    return Ensemble(ensemble.members, card, device="cpu"), logs
+
+
+def teach_reference(ensemble, reference, *, log=None):
+    """Teach the label system ``sdss`` by the training stars of a reference set, their own pixels and astrometry.
+
+    Parameters
+    ----------
+    ensemble : `~stellarclass.nets.ensemble.Ensemble`
+        Of `train_default`.
+    reference : `~stellarclass.reference.ReferenceSet`
+        Its test stars are not touched.
+    log : callable, optional
+        Called with a line.
+
+    Returns
+    -------
+    `~stellarclass.nets.ensemble.Ensemble`
+    """
+    rows = reference.rows("train")
+    fit = add_label_system(
+        ensemble,
+        (reference.stamps(part) for part in np.array_split(rows, -(-len(rows) // _BLOCK))),
+        np.asarray(reference.table["spectral_class"]).astype(str)[rows],
+        name="sdss",
+        description=LABEL_SYSTEMS["sdss"],
+        astrometry=reference.astrometry[rows],
+        seed=4,
+    )
+    (log or _say)(f"label system sdss from {len(rows)} stars: {json.dumps(fit.figures)}")
+    return Ensemble(
+        fit.ensemble.members, dataclasses.replace(fit.ensemble.card, default_label_system="sdss"), device="cpu"
+    )
+
+
+def main(argv=None):
+    """Command line of this module: ``stellarclass train default``, with the numbers as options."""
+    config = read_config("default")
+    stars = config.stars
+    parser = argparse.ArgumentParser(description="Train the default ensemble on the simulated sky.")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the ensemble")
+    parser.add_argument("--work", type=Path, default=Path("runs/default"), help="training set and checkpoints")
+    parser.add_argument("--stars", type=int, default=stars.train, help="stars to train on (default: %(default)s)")
+    parser.add_argument("--validation", type=int, default=stars.validation, help="to watch the loss on (%(default)s)")
+    parser.add_argument("--calibration", type=int, default=stars.calibration, help="to calibrate on (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=config.training.epochs, help="passes over them (%(default)s)")
+    parser.add_argument("--members", type=int, default=config.members, help="networks in the ensemble (%(default)s)")
+    parser.add_argument("--processes", type=int, default=2, help="worker processes that draw stars (%(default)s)")
+    parser.add_argument("--labels", type=_labels, nargs="+", default=[], metavar="SYSTEM=TABLE", help="real labels")
+    parser.add_argument(
+        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where to train (%(default)s)"
+    )
+    args = parser.parse_args(argv)
+    options = " ".join(f"--{k} {getattr(args, k)}" for k in ("stars", "validation", "calibration", "epochs", "members"))
+    taught = " --labels " + " ".join(f"{name}=TABLE" for name, _ in args.labels) if args.labels else ""
+    config = DefaultConfig(
+        members=args.members,
+        stars=StarsConfig(train=args.stars, validation=args.validation, calibration=args.calibration),
+        training=dataclasses.replace(config.training, epochs=args.epochs),
+    )
+    ensemble, _ = train_default(
+        config,
+        work=args.work,
+        labels=args.labels,
+        processes=args.processes,
+        device=args.device,
+        command=f"python -m stellarclass.training.default {options} --output DIR" + taught,
+    )
     save_ensemble(ensemble, args.output, half=True)
-    _say(f"{args.output}: {metrics}")
+    _say(f"{args.output}: {ensemble.card.training['simulated_metrics']}")
 
 
-def _labels(text):
+def parse_labels(text):
+    """A label system and its table from ``SYSTEM=TABLE``.
+
+    Parameters
+    ----------
+    text : str
+        As typed.
+
+    Returns
+    -------
+    name : str
+    table : `~stellarclass.training.labeled.LabelTable`
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If it is none, or the table cannot be read.
+    """
     name, _, path = text.partition("=")
     if name not in LABEL_SYSTEMS or name == "pecaut_mamajek" or not path:
-        raise argparse.ArgumentTypeError(f"{text!r} is not SYSTEM=TABLE with a system of {', '.join(LABEL_SYSTEMS)}")
+        raise InputError(f"{text!r} is not SYSTEM=TABLE with a system of {', '.join(LABEL_SYSTEMS)}")
     return name, LabelTable.read(path)
 
 
-def _card(members, kwargs, recipe):
+def _labels(text):
+    try:
+        return parse_labels(text)
+    except InputError as err:
+        raise argparse.ArgumentTypeError(str(err)) from err
+
+
+def _card(config, kwargs, recipe):
     """The card before calibration."""
     return Card(
-        name="default",
+        name=config.name,
         version="1",
         description=(
             "Five SDSS bands at native scale with the frame's own PSF, multi-aperture photometry and Gaia astrometry; "
@@ -150,7 +266,7 @@ def _card(members, kwargs, recipe):
         classes=CLASSES,
         label_systems={"pecaut_mamajek": {"description": LABEL_SYSTEMS["pecaut_mamajek"]}},
         default_label_system="pecaut_mamajek",
-        members=tuple(Member(f"member{k}") for k in range(members)),
+        members=tuple(Member(f"member{k}") for k in range(config.members)),
         radius_space="log10",
         citation="Deng et al. (2024), Ensemble Learning for Stellar Classification and Radius Estimation",
         license="BSD-3-Clause",

@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from stellarclass import load_ensemble, simulate
 from stellarclass.astrometry import Astrometry
+from stellarclass.exceptions import InputError
 from stellarclass.physics import CLASSES
 from stellarclass.simulate import LABEL_SYSTEMS, draw_stars
 from stellarclass.stamps import recipes
@@ -139,5 +140,5 @@ def test_what_another_command_left_behind_is_refused(made, tmp_path):
     folder = tmp_path / "work" / "train-600"
     folder.mkdir(parents=True)
     (folder / "complete").write_text(other)
-    with pytest.raises(SystemExit, match="another seed or recipe"):
+    with pytest.raises(InputError, match="another seed or recipe"):
         main([*_command(tmp_path / "work"), *output])
