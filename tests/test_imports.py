@@ -43,7 +43,7 @@ ALLOWED = {
     ),
     "nets": ("stamps.recipes",),
     "physics": (),
-    "spectroscopy": ("physics",),
+    "spectroscopy": ("physics", "archives.base", "archives.spectrumfile"),
     "lookup": ("targets", "astrometry", "archives", "skyregions"),
     "results": ("schema", "targets", "astrometry", "nets.prediction", "physics"),
     "classifier": ("results", "lookup", "targets", "astrometry", "stamps", "nets", "combine"),

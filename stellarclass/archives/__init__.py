@@ -10,17 +10,27 @@ from importlib import import_module
 _HOME = {
     "BANDS": "base",
     "AstrometrySource": "base",
+    "ClarkeCatalog": "clarke",
     "Field": "base",
     "FieldKey": "base",
     "Frame": "base",
     "ImageSource": "base",
     "Gaia": "gaia",
+    "GaiaParameters": "astrophysical",
+    "Lamost": "lamost",
     "LocalAstrometry": "localastrometry",
     "LocalSAS": "localsas",
+    "PHOTO_FLAGS": "photoflags",
     "SDSS": "sdss",
+    "Simbad": "simbad",
+    "SpectroscopicStars": "spectroscopic",
+    "SDSSSpectra": "spectra",
+    "SpectrumKey": "base",
+    "SpectrumSource": "base",
     "decode_objid": "objid",
     "encode_objid": "objid",
     "read_frame": "frames",
+    "read_spectrum": "spectrumfile",
 }
 
 __all__ = sorted(_HOME)

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""What the pipeline asks of an archive: two protocols and the plain objects they hand over.
+"""What the pipeline asks of an archive: three protocols and the plain objects they hand over.
 
 Anything with the right methods is a source; nothing has to be inherited. `SDSS` and `Gaia` speak to the live archives,
 `LocalSAS` and `LocalAstrometry` read the same things from disk, `stellarclass.simulate` makes them up.
@@ -13,7 +13,16 @@ import numpy as np
 from astropy.table import Table
 from astropy.wcs import WCS
 
-__all__ = ["BANDS", "AstrometrySource", "Field", "FieldKey", "Frame", "ImageSource"]
+__all__ = [
+    "BANDS",
+    "AstrometrySource",
+    "Field",
+    "FieldKey",
+    "Frame",
+    "ImageSource",
+    "SpectrumKey",
+    "SpectrumSource",
+]
 
 BANDS = ("u", "g", "r", "i", "z")
 """The SDSS bands, in the order of every array that has a band axis."""
@@ -29,6 +38,27 @@ class FieldKey(NamedTuple):
 
     def __str__(self):
         return f"{self.run}-{self.camcol}-{self.field}"
+
+
+class SpectrumKey(NamedTuple):
+    """What names an SDSS spectrum: a fiber of a plate on a night, and the reduction of it.
+
+    Attributes
+    ----------
+    plate, mjd, fiber : int
+        As SDSS counts them.
+    run2d : str
+        Version of the reduction, such as ``"26"`` or ``"v5_13_2"``; empty if the archive is to be asked for whichever
+        it has.
+    """
+
+    plate: int
+    mjd: int
+    fiber: int
+    run2d: str = ""
+
+    def __str__(self):
+        return f"{self.plate}-{self.mjd}-{self.fiber}"
 
 
 @dataclass(frozen=True)
@@ -141,5 +171,39 @@ class AstrometrySource(Protocol):
         stellarclass.exceptions.ArchiveError
             If a chunk cannot be answered whole; its ``failed`` attribute, if set, holds the indices of ``ra`` that
             remain unanswered and ``partial`` the table of those that were.
+        """
+        ...
+
+
+@runtime_checkable
+class SpectrumSource(Protocol):
+    """Where spectra come from."""
+
+    name: str
+    """Name and release for provenance, e.g. ``"SDSS DR17"``."""
+
+    def spectrum(self, key: SpectrumKey):
+        """One spectrum.
+
+        Parameters
+        ----------
+        key : SpectrumKey
+
+        Returns
+        -------
+        `~specutils.Spectrum`
+            As `stellarclass.archives.read_spectrum` makes it: vacuum wavelengths, flux density, inverse variance, mask.
+
+        Raises
+        ------
+        stellarclass.exceptions.ArchiveError
+            If there is none, or the archive failed.
+        """
+        ...
+
+    def spectra(self, keys: Iterable[SpectrumKey], *, progress=None) -> Iterator:
+        """Yield one item a key, in the order of the keys.
+
+        One that fails is yielded as the `~stellarclass.exceptions.ArchiveError` that says why, never raised.
         """
         ...
