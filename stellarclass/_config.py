@@ -15,6 +15,25 @@ class Conf(_config.ConfigNamespace):
         "https://gea.esac.esa.int/tap-server/tap", "Address of the TAP service that holds Gaia."
     )
     gaia_table = _config.ConfigItem("gaiadr3.gaia_source", "Name of the Gaia source table on that service.")
+    gaia_parameters_table = _config.ConfigItem(
+        "gaiadr3.astrophysical_parameters", "Name of the table of astrophysical parameters on that service."
+    )
+    simbad_tap_url = _config.ConfigItem(
+        "https://simbad.cds.unistra.fr/simbad/sim-tap", "Address of the TAP service that holds SIMBAD."
+    )
+    simbad_table = _config.ConfigItem("basic", "Name of SIMBAD's table of objects on that service.")
+    vizier_tap_url = _config.ConfigItem(
+        "https://tapvizier.cds.unistra.fr/TAPVizieR/tap", "Address of the TAP service that holds VizieR's catalogs."
+    )
+    lamost_tap_url = _config.ConfigItem(
+        "https://gea.esac.esa.int/tap-server/tap", "Address of the TAP service that holds LAMOST's catalog of spectra."
+    )
+    lamost_table = _config.ConfigItem(
+        "external.lamost_dr9_lrs", "Name of LAMOST's general catalog of low-resolution spectra on that service."
+    )
+    clarke_catalog = _config.ConfigItem(
+        "J/A+A/639/A84", "VizieR's name of the catalog of Clarke et al. (2020), or of one of its tables."
+    )
     sdss_data_release = _config.ConfigItem(17, "SDSS data release that images and catalogs are taken from.")
     timeout = _config.ConfigItem(60.0, "Seconds without a byte after which a request to an archive is given up.")
     time_budget = _config.ConfigItem(600.0, "Seconds that a frame or a chunk of positions may take, retries included.")
@@ -22,6 +41,7 @@ class Conf(_config.ConfigNamespace):
     connections = _config.ConfigItem(4, "Downloads at a time from one archive.")
     skyserver_chunk = _config.ConfigItem(500, "Positions in one SkyServer cross-identification.")
     gaia_chunk = _config.ConfigItem(5000, "Positions in one Gaia upload join.")
+    tap_chunk = _config.ConfigItem(5000, "Positions in one upload join with SIMBAD or LAMOST.")
     match_radius = _config.ConfigItem(3.0, "Largest separation of a Gaia match at the frame's epoch, in arcsec.")
     max_frame_bytes = _config.ConfigItem(64_000_000, "Largest frame accepted, in bytes, compressed or not.")
     max_spectrum_bytes = _config.ConfigItem(32_000_000, "Largest file with a spectrum accepted, in bytes.")

@@ -76,7 +76,7 @@ def test_the_service_fails(sky, default_ensemble, service, alone, fault, reason)
 
 def test_an_answer_that_overflows(sky, default_ensemble, service, expected, monkeypatch):
     """Halved until one star with six sources around it remains that the service will not answer for."""
-    monkeypatch.setattr("stellarclass.archives.gaia.MAX_ROWS", 5)
+    monkeypatch.setattr("stellarclass.archives._tap.MAX_ROWS", 5)
     with pytest.warns(StellarclassWarning, match=f"1 star goes without astrometry: .*cut after 5 rows.*{service.url}"):
         table = classify(sky, default_ensemble, service)
     assert flags.decode(table["flags"][0])[-1] == "astrometry_failure"

@@ -80,7 +80,7 @@ def search_reach(radius, ref_epoch=GAIA_EPOCH):
     return Reach(slow=degrees + FAST * per_mas, fast=degrees + FASTEST * per_mas)
 
 
-def candidate_table(target, rows):
+def candidate_table(target, rows, columns=COLUMNS):
     """Assemble candidates: sorted by target and source, Gaia's names, types and units, masked where there is nothing.
 
     Parameters
@@ -88,7 +88,9 @@ def candidate_table(target, rows):
     target : ndarray, shape (M,)
         Index of the target of each candidate.
     rows : `~astropy.table.Table` or dict
-        M rows with all of `COLUMNS`, in Gaia's units; NaN counts as missing.
+        M rows with all of ``columns``, in Gaia's units; NaN counts as missing.
+    columns : dict, optional
+        What the table holds; `COLUMNS`, or those and more of the same form.
 
     Returns
     -------
@@ -97,7 +99,7 @@ def candidate_table(target, rows):
     target = np.asarray(target, np.int64)
     order = np.lexsort((np.asarray(rows["source_id"], np.int64), target))
     table = Table([Column(target[order], name="target", description="Index of the target")])
-    for name, (dtype, unit, description) in COLUMNS.items():
+    for name, (dtype, unit, description) in columns.items():
         values = np.ma.asarray(rows[name])[order]
         missing = np.ma.getmaskarray(values)
         what = {"name": name, "unit": unit, "description": description}

@@ -6,9 +6,6 @@ is bounded, and nothing is kept between calls. SkyServer does not say which posi
 does not ask), so rows are matched back by position.
 """
 
-import json
-import threading
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,9 +14,9 @@ from astropy.coordinates import SkyCoord
 
 from ..astrometry import unit_vectors
 from ..exceptions import BadAnswerError
+from ._skyserver import short, skyserver_client
 from .base import BANDS
 from .objid import valid_field
-from .transport import page_title
 
 __all__ = ["CROSSID_RADIUS", "CrossMatch", "cross_identify"]
 
@@ -27,9 +24,7 @@ CROSSID_RADIUS = 3 * u.arcsec
 """How far from a position SkyServer may look: 3 arcsec, as Deng et al. 2024 matched SDSS to Gaia."""
 
 _FIELDS = ("objid", "ra", "dec", "run", "rerun", "camcol", "field", "mode", *(f"psfMag_{band}" for band in BANDS))
-_MAX_ANSWER = 64_000_000  # bytes; a row has about 200
 _PRIMARY = 1  # PhotoObjAll.mode
-_BASE_URL_LOCK = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -80,13 +75,7 @@ def cross_identify(ra, dec, *, base_url, data_release, fetch):
     stellarclass.exceptions.ArchiveError
         If there is no answer, or none that can be understood.
     """
-    from astroquery.sdss import conf as astroquery_conf
-
-    client = _client(fetch)
-    # astroquery takes the address from its own configuration only, which all threads share.
-    with _BASE_URL_LOCK, astroquery_conf.set_temp("skyserver_baseurl", base_url.rstrip("/")), warnings.catch_warnings():
-        # The list of valid columns is of no use here: the columns are given.
-        warnings.filterwarnings("ignore", "Field info are not available for this data release")
+    with skyserver_client(base_url, fetch) as client:
         try:
             table = client.query_crossid(
                 SkyCoord(ra, dec, unit="deg", frame="icrs"),
@@ -98,49 +87,9 @@ def cross_identify(ra, dec, *, base_url, data_release, fetch):
         except OSError:
             raise
         except Exception as err:  # astroquery parses with whatever fits, and raises whatever that raises
-            raise BadAnswerError(f"SkyServer's answer cannot be read: {_short(err)}", client.last_url) from err
+            raise BadAnswerError(f"SkyServer's answer cannot be read: {short(err)}", client.last_url) from err
     rows = _rows(table, client.last_url)
     return _match(ra, dec, rows)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """As much of a `requests.Response` as astroquery reads."""
-
-    text: str
-
-    def json(self):
-        return json.loads(self.text)
-
-
-def _client(fetch):
-    from astroquery.sdss import SDSSClass
-
-    class Client(SDSSClass):
-        last_url = "SkyServer"
-
-        def _request(self, method, url, params=None, data=None, files=None, **unused):
-            # Called by astroquery with its own time-out and cache, in place of which ours are used: its time-out does
-            # not bound the answer, and its cache is made of pickles.
-            self.last_url = url
-
-            def read(pieces):
-                body = b"".join(pieces)
-                text = body.decode("utf-8", "replace")
-                if text.lstrip()[:1] == "<":
-                    raise BadAnswerError(f"SkyServer sent {page_title(body) or 'markup'} instead of a table", url)
-                if "error_message" in text:
-                    raise BadAnswerError(f"SkyServer reports an error: {_short(text)}", url)
-                return _Answer(text)
-
-            return fetch(url, read, limit=_MAX_ANSWER, method=method, params=params, data=data, files=files)
-
-    return Client()
-
-
-def _short(text):
-    text = " ".join(str(text).split())
-    return text if len(text) <= 200 else text[:200] + " ..."
 
 
 def _rows(table, url):
@@ -150,7 +99,7 @@ def _rows(table, url):
     columns = {name.lower(): table[name] for name in table.colnames}
     absent = [name for name in _FIELDS if name.lower() not in columns]
     if absent:
-        raise BadAnswerError(f"SkyServer's answer lacks the columns {', '.join(absent)}: {_short(table.colnames)}", url)
+        raise BadAnswerError(f"SkyServer's answer lacks the columns {', '.join(absent)}: {short(table.colnames)}", url)
     rows = {}
     try:
         for name in _FIELDS:
@@ -160,7 +109,7 @@ def _rows(table, url):
             else:
                 rows[name] = column.astype(np.int64).filled(-1)
     except (ValueError, TypeError, OverflowError) as err:
-        raise BadAnswerError(f"SkyServer's column {name} holds no numbers: {_short(err)}", url) from err
+        raise BadAnswerError(f"SkyServer's column {name} holds no numbers: {short(err)}", url) from err
     good = np.isfinite(rows["ra"]) & np.isfinite(rows["dec"]) & (rows["objid"] > 0)
     good &= valid_field(rows["run"], rows["rerun"], rows["camcol"], rows["field"])
     # Positions that share an object bring it once each.

@@ -1,31 +1,23 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """`Gaia`: parallaxes and proper motions from a TAP service, one upload join per chunk of positions."""
 
-import io
 import logging
 import re
 from functools import partial
 
 import numpy as np
-import pyvo
-from astropy import units as u
-from astropy.io import votable
-from astropy.table import Table, vstack
 
 from .._config import conf
-from .._progress import progress_bar
-from ..exceptions import ArchiveError, BadAnswerError, InputError, TruncatedAnswerError
+from ..exceptions import ArchiveError, BadAnswerError
 from ._candidates import COLUMNS, FAST, FASTEST, candidate_table, search_reach
-from ._chunks import ask_in_chunks
 from ._options import patience, whole
+from ._tap import ask_around, checked_table, circles, search_around
 from ._zeropoint import RECIPE_COLUMNS, check_zero_point, correct_parallax, with_zero_point
-from .transport import Transport, page_title
+from .transport import Transport
 
 __all__ = ["Gaia"]
 
 log = logging.getLogger(__name__)
-
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}(\.[A-Za-z_][A-Za-z0-9_]{0,127}){0,2}")
 
 # What ESA's archive and DaCHS both take: CONTAINS compared with 1, in the order that their indexes want; no function
 # that moves epochs. The wide circle is for the few fast stars; both are found by the one index. BETWEEN, as PostgreSQL
@@ -34,18 +26,9 @@ QUERY = """\
 SELECT t.target_id, {columns}
 FROM TAP_UPLOAD.targets AS t
 JOIN {table} AS g
-ON 1 = CONTAINS(POINT('ICRS', g.ra, g.dec), CIRCLE('ICRS', t.target_ra, t.target_dec, {fast:.10f}))
+ON 1 = CONTAINS(POINT('ICRS', g.ra, g.dec), CIRCLE('ICRS', t.target_ra, t.target_dec, {fast:.10f})){joined}
 WHERE 1 = CONTAINS(POINT('ICRS', g.ra, g.dec), CIRCLE('ICRS', t.target_ra, t.target_dec, {slow:.10f}))
 OR g.pmra * g.pmra + g.pmdec * g.pmdec BETWEEN {least:.1f} AND {most:.1f}"""
-
-MAX_ROWS = 200_000
-"""Rows asked for at most per chunk; more is an overflow, and the chunk is halved."""
-
-MAX_SKY = 2 * u.deg**2
-"""Sky in the circles of one query: 90,000 rows on average, so that few overflow and each is soon answered."""
-
-MAX_BYTES = 256_000_000
-"""Largest answer accepted per chunk: `MAX_ROWS` with every tag of a verbose VOTable."""
 
 
 class Gaia:
@@ -90,10 +73,12 @@ class Gaia:
     <Gaia gaiadr3.gaia_source at https://gea.esac.esa.int/tap-server/tap>
     """
 
+    _columns = COLUMNS
+
     def __init__(
         self, *, url=None, table=None, chunk=None, timeout=None, time_budget=None, retries=None, zero_point="lindegren"
     ):
-        self._url, self._table = url, None if table is None else _checked_table(table)
+        self._url, self._table = url, None if table is None else checked_table(table)
         self._chunk = whole("chunk", chunk, least=1)
         self._patience = patience(timeout, time_budget, retries)
         self.zero_point = check_zero_point(zero_point)
@@ -106,7 +91,7 @@ class Gaia:
     @property
     def table(self):
         """Name of the source table."""
-        return _checked_table(conf.gaia_table if self._table is None else self._table)
+        return checked_table(conf.gaia_table if self._table is None else self._table)
 
     @property
     def name(self):
@@ -141,12 +126,19 @@ class Gaia:
 
     def _query(self, radius, more):
         return QUERY.format(
-            columns=", ".join(f"g.{c}" for c in (*COLUMNS, *more)),
+            columns=", ".join(self._qualified(c) for c in (*self._columns, *more)),
             table=self.table,
+            joined=self._joined(),
             least=FAST**2,
             most=FASTEST**2,
             **search_reach(radius)._asdict(),
         )
+
+    def _qualified(self, column):
+        return f"g.{column}"
+
+    def _joined(self):
+        return ""
 
     def candidates(self, ra, dec, *, radius, progress=None):
         """Every source that may lie within ``radius`` of a position at any epoch from 1998 to 2030.
@@ -194,123 +186,15 @@ class Gaia:
                     more[:] = [c for c in more if c not in unknown]
                     query = self._query(radius, more)
 
-        with progress_bar(len(ra), enabled=progress, desc=self.name, unit="star") as bar:
-            size = min(conf.gaia_chunk if self._chunk is None else self._chunk, _circles(radius))
-            answers, failures = ask_in_chunks(len(ra), ask, size=size, transport=transport, progress=bar)
-        tables = [candidate_table([], {name: [] for name in COLUMNS}), *(table for _, table in answers)]
-        found = vstack(tables, metadata_conflicts="silent") if answers else tables[0]
-        if failures:
-            failed, first = np.sort(np.concatenate([index for index, _ in failures])), failures[0][1]
-            reason = f"{len(failed)} of {len(ra)} positions remain without an answer: {first.reason}"
-            raise type(first)(reason, first.url, failed=failed, partial=found) from first
-        return found
+        size = min(conf.gaia_chunk if self._chunk is None else self._chunk, circles(radius))
+        empty = candidate_table([], {name: [] for name in self._columns}, self._columns)
+        return search_around(ra, dec, ask, empty, size=size, transport=transport, progress=progress, name=self.name)
 
     def _ask(self, query, index, ra, dec, fetch):
         """One query, and its answer as candidates."""
-        upload = _votable(Table({"target_id": index, "target_ra": ra, "target_dec": dec}))
-        # pyvo knows what TAP calls things; the transport carries it, so that it ends.
-        form = pyvo.dal.TAPQuery(self.url, query, maxrec=MAX_ROWS, uploads={"targets": io.BytesIO(upload)})
-        status, words, table = fetch(
-            form.queryurl,
-            partial(_read_votable, url=form.queryurl),
-            limit=MAX_BYTES,
-            method="POST",
-            data=dict(form),
-            files={"targets": upload},
-            explain=partial(_explain, url=form.queryurl),
-        )
-        if status == "ERROR":
-            raise ArchiveError(_quoted(words), form.queryurl)
-        if table is None:
-            raise BadAnswerError("a VOTable without a table of results", form.queryurl)
-        # Some services cut at MAXREC and say nothing.
-        if status == "OVERFLOW" or len(table) >= MAX_ROWS:
-            reason = f"the answer was cut after {len(table)} rows"
-            if len(index) == 1:
-                where = f"{ra[0]:.5f} {dec[0]:+.5f}"
-                reason += f": the circle around {where} is too large or too crowded; split it into smaller ones"
-            raise TruncatedAnswerError(reason, form.queryurl)
-        return self._read(table, index)
-
-    def _read(self, table, index):
-        """Check an answer and bring it into the form of every source."""
-        rows = {name.lower(): table[name] for name in table.colnames}
-        wanted = ["target_id", *COLUMNS]
-        missing = [c for c in wanted if c not in rows]
-        if missing:
-            raise BadAnswerError(f"the answer lacks the columns {', '.join(missing)}", self.url)
-        target = np.asarray(rows["target_id"])
-        if len(target) and not np.isin(target, index).all():
-            raise BadAnswerError("the answer has targets that were not asked for", self.url)
+        rows = ask_around(self.url, query, index, ra, dec, self._columns, fetch=fetch)
         try:
             rows["parallax"] = correct_parallax(self.zero_point, rows)
-            return candidate_table(target, rows)
+            return candidate_table(rows["target_id"], rows, self._columns)
         except (TypeError, ValueError) as error:
             raise BadAnswerError(f"a column of the answer is not of Gaia's type: {error}", self.url) from error
-
-
-def _circles(radius):
-    """How many circles make up `MAX_SKY`."""
-    return max(1, int((MAX_SKY / (np.pi * radius**2)).to_value(u.dimensionless_unscaled)))
-
-
-def _checked_table(name):
-    if not IDENTIFIER.fullmatch(name):
-        raise InputError(f"{name!r} is not the name of a table; it must look like gaiadr3.gaia_source")
-    return name
-
-
-def _votable(table):
-    """Serialize an upload as TABLEDATA, which every service reads, without the white space.
-
-    5,000 positions then take less than the 500 kB that DaCHS accepts by default.
-    """
-    buffer = io.BytesIO()
-    table.write(buffer, format="votable", tabledata_format="tabledata")
-    return re.sub(rb">\s+<", b"><", buffer.getvalue())
-
-
-def _read_votable(pieces, url):
-    """Status, message and table of a TAP answer (DALI 1.1, section 4.4), if it is whole."""
-    body = b"".join(pieces)
-    if title := page_title(body):
-        raise BadAnswerError(f"{title} instead of a table", url)
-    if re.search(rb"<(?:\w+:)?STREAM\s[^>]*href", body):
-        raise BadAnswerError("a VOTable whose rows lie elsewhere; nothing is fetched on an archive's word", url)
-    try:
-        return _results(votable.parse(io.BytesIO(body)))
-    except Exception as error:  # the parser raises what its parts raise
-        raise BadAnswerError(f"not a whole VOTable: {' '.join(str(error).split())[:300]}", url) from error
-
-
-def _results(document):
-    resources = [r for r in document.resources if (r.type or "").lower() == "results"] or list(document.resources)
-    infos = list(document.infos)
-    for resource in resources:
-        infos += resource.infos
-        for table in resource.tables:
-            infos += table.infos
-    said = [
-        (str(i.value).upper(), (i.content or "").strip()) for i in infos if (i.name or "").upper() == "QUERY_STATUS"
-    ]
-    # An error or an overflow may come after the rows, as a second word.
-    status, words = next((s for s in said if s[0] == "ERROR"), said[-1] if said else ("OK", ""))
-    tables = [t for r in resources for t in r.tables]
-    return status, words, tables[0].to_table(use_names_over_ids=True) if tables and status != "ERROR" else None
-
-
-def _explain(status, body, url):
-    """What a service says with an HTTP status that means an error: as TAP has it, or in plain words."""
-    if page_title(body):
-        return ""
-    try:
-        _, words, _ = _read_votable([body], url)
-    except BadAnswerError:
-        return " ".join(body[:300].decode("utf-8", "replace").split())
-    if status == 500:  # there are services that say so whenever a query is wrong
-        raise ArchiveError(_quoted(words), url)
-    return _quoted(words)
-
-
-def _quoted(words):
-    return f"the service says: {words or 'nothing more than ERROR'}"

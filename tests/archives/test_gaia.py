@@ -11,8 +11,7 @@ from astropy.table import MaskedColumn, Table
 from loopback.tap import MicroTAP, translate
 
 from stellarclass import conf
-from stellarclass.archives import AstrometrySource, Gaia, LocalAstrometry, transport
-from stellarclass.archives import gaia as gaia_module
+from stellarclass.archives import AstrometrySource, Gaia, LocalAstrometry, _tap, transport
 from stellarclass.astrometry import match, propagate
 from stellarclass.exceptions import (
     ArchiveError,
@@ -95,7 +94,7 @@ def test_positions_go_up_as_they_are_and_never_into_the_query(service):
     ask(Gaia(url=service.url))
     (request,) = service.requests
     assert request.path == "/tap/sync"
-    assert request.parameters["MAXREC"] == str(gaia_module.MAX_ROWS)
+    assert request.parameters["MAXREC"] == str(_tap.MAX_ROWS)
     assert request.parameters["LANG"] == "ADQL"
     upload = request.uploads["targets"]
     assert upload["target_ra"].tolist() == PLACES["ra"].tolist()
@@ -109,7 +108,7 @@ def test_an_upload_of_a_whole_chunk_is_small_enough_for_dachs():
     table = Table(
         {"target_id": np.arange(n), "target_ra": rng.uniform(0, 360, n), "target_dec": rng.uniform(-90, 90, n)}
     )
-    assert len(gaia_module._votable(table)) < 500_000
+    assert len(_tap._votable(table)) < 500_000
 
 
 def test_query():
@@ -316,7 +315,7 @@ def test_a_server_that_drips_is_cut_off_by_the_budget(service, fault):
     ],
 )
 def test_what_does_not_pass_is_named(service, monkeypatch, fault, kind, words, passing):
-    monkeypatch.setattr(gaia_module, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(_tap, "MAX_BYTES", 1_000_000)
     service.faults.extend([fault] * 100)
     with pytest.raises(kind) as caught:
         ask(Gaia(url=service.url, timeout=(0.2 if fault == "hang" else 30) * u.s, retries=2))
@@ -396,7 +395,7 @@ def test_an_overflow_halves_the_chunk(rows):
 
 
 def test_an_overflow_that_is_not_told(service, rows, monkeypatch):
-    monkeypatch.setattr(gaia_module, "MAX_ROWS", 7)
+    monkeypatch.setattr(_tap, "MAX_ROWS", 7)
     service.faults.append("silent")
     assert_same(ask(Gaia(url=service.url, zero_point="none")), ask(LocalAstrometry(rows)))
 

@@ -60,7 +60,7 @@ def test_what_the_service_says(dachs_gaia):
 
 def test_overflow(dachs_gaia, monkeypatch):
     """The cluster's centre has more than 20 stars within 20 arcsec."""
-    monkeypatch.setattr("stellarclass.archives.gaia.MAX_ROWS", 20)
+    monkeypatch.setattr("stellarclass.archives._tap.MAX_ROWS", 20)
     densest = dachs_gaia.rows[np.argmin(np.hypot(dachs_gaia.rows["ra"] - 323.3449, dachs_gaia.rows["dec"] + 0.8233))]
     ra, dec = np.array([densest["ra"], 0.0]), np.array([densest["dec"], 0.0])
     with pytest.raises(TruncatedAnswerError, match="1 of 2 positions") as caught:

@@ -123,6 +123,28 @@ class Dachs:
             )  # fmt: skip
         self._wait()
 
+    def load(self, schema, tables):
+        """Bring further tables into the service while it runs; takes a few seconds.
+
+        Parameters
+        ----------
+        schema : str
+            One that the service does not have yet.
+        tables : dict of str to Table
+            By name; columns with capital letters become delimited identifiers, as VizieR has them. Positions get an
+            index, masked values and NaN become NULL.
+        """
+        inputs = self.root / "gavo" / "inputs" / schema
+        (inputs / "data").mkdir(parents=True)
+        (inputs / "q.rd").write_text(resource_descriptor(schema, tables))
+        for name, table in tables.items():
+            # Neither delimited identifiers nor Python's own words, such as class, are names in DaCHS's grammars.
+            numbered = table.copy()
+            numbered.rename_columns(table.colnames, [f"c{k}" for k in range(len(table.colnames))])
+            write_votable(numbered, inputs / "data" / f"{name}.vot")
+        self._own(inputs)
+        self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent)
+
     def stop(self):
         """Stop both servers; never raises, so that it can follow a failed start."""
         if self._server is not None:
@@ -137,17 +159,10 @@ class Dachs:
                 subprocess.run(self._command(*stop), cwd=self.root, timeout=60, check=False, capture_output=True)
 
     def _load(self):
-        from astropy.table import Table
-
         inputs = self.root / "gavo" / "inputs" / "gaiadr3"
         (inputs / "data").mkdir(parents=True)
         shutil.copy(HERE / "gaiadr3.rd", inputs / "q.rd")
-        # Of the formats that DaCHS reads, VOTable is the one whose NaN becomes NULL.
-        plain = {
-            c: np.ma.asarray(self._gaia[c]).filled(np.nan) if self._gaia[c].dtype.kind == "f" else self._gaia[c]
-            for c in self._gaia.colnames
-        }
-        Table(plain).write(inputs / "data" / "gaia_source.vot", format="votable", tabledata_format="tabledata")
+        write_votable(self._gaia, inputs / "data" / "gaia_source.vot")
         self._own(inputs)
         self._run("dachs", "imp", "gaiadr3/q", cwd=inputs.parent)
 
@@ -202,6 +217,51 @@ class Dachs:
     def _logs(self):
         logs = [*self.root.glob("*.log"), *self.root.glob("gavo/logs/dc*")]
         return "\n".join(f"--- {p.name}\n{p.read_text('utf-8', 'replace')[-3000:]}" for p in logs if p.is_file())
+
+
+def write_votable(table, path):
+    """Of the formats that DaCHS reads, VOTable is the one whose NaN becomes NULL."""
+    from astropy.table import Table
+
+    plain = {
+        c: np.ma.asarray(table[c]).filled(np.nan) if table[c].dtype.kind == "f" else table[c] for c in table.colnames
+    }
+    Table(plain).write(path, format="votable", tabledata_format="tabledata")
+
+
+TYPES = {"i8": "bigint", "i4": "integer", "i2": "smallint", "f8": "double precision", "f4": "real"}
+POSITIONS = (("ra", "dec"), ("RAJ2000", "DEJ2000"), ("RA_ICRS", "DE_ICRS"))
+UCDS = {name: f"pos.eq.{'ra' if k == 0 else 'dec'};meta.main" for pair in POSITIONS for k, name in enumerate(pair)}
+
+
+def resource_descriptor(schema, tables):
+    """DaCHS's description of tables as they are."""
+    parts = [
+        f"""<resource schema="{schema}">
+  <meta name="title">{schema} for tests</meta>
+  <meta name="creationDate">2024-01-01T00:00:00Z</meta>
+  <meta name="description">Tables for tests.</meta>
+  <meta name="creator">Test, A.</meta>
+  <meta name="subject">surveys</meta>"""
+    ]
+    for table_name, table in tables.items():
+        index = ' mixin="//scs#q3cindex"' if {"ra", "dec"} <= set(table.colnames) else ""
+        parts.append(f'  <table id="{table_name}" onDisk="True" adql="True"{index}>')
+        maps = []
+        for k, name in enumerate(table.colnames):
+            kind = TYPES.get(table[name].dtype.str[1:], "text")
+            required = ' required="True"' if kind.endswith("int") or kind == "integer" else ""
+            ucd = UCDS.get(name, "")
+            full = name if name == name.lower() else f"quoted/{name}"
+            parts.append(f'    <column name="{full}" type="{kind}"{required} ucd="{ucd}" description="{name}"/>')
+            maps.append(f'<map key="{full}" source="c{k}"/>')
+        parts.append(f"""  </table>
+  <data id="import_{table_name}">
+    <sources>data/{table_name}.vot</sources>
+    <voTableGrammar/>
+    <make table="{table_name}"><rowmaker>{"".join(maps)}</rowmaker></make>
+  </data>""")
+    return "\n".join([*parts, "</resource>\n"])
 
 
 def _group_name(gid):

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""SDSS on loopback: a tree of frames behind the archive's addresses, and the two answers astroquery asks SkyServer for.
+"""SDSS on loopback: a tree of frames behind the archive's addresses, and what astroquery asks SkyServer for.
 
 with SASServer(tree, catalog=catalog) as server, server.configured():
     server.fail("frame-r-", "truncated")
@@ -48,10 +48,12 @@ class SASServer:
         Send the rows of a cross-identification in another order than asked for.
     every : bool
         Send every object within the radius, not the nearest primary only.
+    sql : loopback.skysql.SkySQL, optional
+        What answers SkyServer's SQL search.
     """
 
-    def __init__(self, root, *, catalog=None, scramble=False, every=False):
-        self.root, self.catalog = Path(root), catalog
+    def __init__(self, root, *, catalog=None, scramble=False, every=False, sql=None):
+        self.root, self.catalog, self.sql = Path(root), catalog, sql
         self.scramble, self.every = scramble, every
         self.log, self.most_at_a_time = [], 0
         self._faults, self._at_a_time, self._lock, self._over = [], 0, threading.Lock(), threading.Event()
@@ -164,13 +166,21 @@ class _Handler(BaseHTTPRequestHandler):
         with self.sas._counted(Request("GET", self.path)):
             parts = urlsplit(self.path)
             if parts.path.endswith("/x_results.aspx"):
-                table = re.search(r"fDocColumns\('(\w+)'\)", parse_qs(parts.query)["cmd"][0])[1]
-                rows = [{"name": name} for name in (COLUMNS if table == "PhotoObjAll" else ("plate", "mjd"))]
-                body, kind = json.dumps([{"TableName": "Table1", "Rows": rows}]).encode(), "application/json"
+                body, kind = self._search(parse_qs(parts.query))
             else:
                 file = self.sas.file(parts.path)
                 body, kind = (file.read_bytes() if file else None), "application/x-bzip2"
             self._answer(body, kind)
+
+    def _search(self, form):
+        query = form["cmd"][0]
+        table = re.search(r"fDocColumns\('(\w+)'\)", query)
+        if table:
+            rows = [{"name": name} for name in (COLUMNS if table[1] == "PhotoObjAll" else ("plate", "mjd"))]
+            return json.dumps([{"TableName": "Table1", "Rows": rows}]).encode(), "application/json"
+        assert form["format"] == ["csv"], form
+        with self.sas._lock:
+            return self.sas.sql.answer(query).encode(), "text/csv"
 
     def do_POST(self):
         data = self.rfile.read(int(self.headers["Content-Length"]))

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy.io.votable import from_table, parse_single_table
 from astropy.io.votable.tree import Info
-from astropy.table import MaskedColumn, Table
+from astropy.table import Column, MaskedColumn, Table
 
 VOTABLE = "application/x-votable+xml"
 HTML = b"<!DOCTYPE html><html><head><title>Down for maintenance</title></head><body>Back soon</body></html>"
@@ -45,7 +45,7 @@ class MicroTAP:
     Parameters
     ----------
     tables : dict of str to Table
-        By qualified name, such as ``"gaiadr3.gaia_source"``.
+        By qualified name, such as ``"gaiadr3.gaia_source"``, or quoted as ``'"V/156/dr7lrs"'``.
     hard_limit : int
         Rows that no MAXREC exceeds.
 
@@ -183,11 +183,17 @@ class MicroTAP:
         result = Table()
         for k, name in enumerate(names):
             values = [row[k] for row in rows[:limit]]
-            column = columns[name]
+            column = columns[name] if name in columns else _guess(values)
             mask = [v is None for v in values]
-            data = np.array([0 if v is None else v for v in values], column.dtype)
+            data = np.array([column.dtype.type() if v is None else v for v in values], column.dtype)
             result[name] = MaskedColumn(data, mask=mask, unit=column.unit) if any(mask) else data
         return result, len(rows) > limit
+
+
+def _guess(values):
+    """A column for values under a name that no table has."""
+    known = [v for v in values if v is not None]
+    return Column(np.array(known if known else [0.0]))
 
 
 def _form(handler):
@@ -220,11 +226,11 @@ def _send(handler, status, body, kind, announce=None):
 
 
 def _load(database, name, table):
-    schema, _, bare = name.rpartition(".")
+    schema, _, bare = (name if "." in name else f"main.{name}").rpartition(".")
     if schema not in {row[1] for row in database.execute("PRAGMA database_list")}:
         database.execute(f"ATTACH ':memory:' AS {schema}")
     names = [c.lower() for c in table.colnames]
-    database.execute(f"CREATE TABLE {name} ({', '.join(names)})")
+    database.execute(f"CREATE TABLE {name} ({', '.join(repr(n) for n in names)})")
     missing = [_missing(column) for column in table.itercols()]
     columns = [
         [None if m else v for v, m in zip(np.ma.getdata(column).tolist(), mask, strict=True)]
@@ -232,8 +238,8 @@ def _load(database, name, table):
     ]
     places = ",".join("?" * len(columns))
     database.executemany(f"INSERT INTO {name} VALUES ({places})", zip(*columns, strict=True))  # noqa: S608
-    if "dec" in names:
-        database.execute(f"CREATE INDEX {schema}.by_dec ON {bare} (dec)")
+    for column in {"dec", "dej2000", "de_icrs"}.intersection(names):
+        database.execute(f"CREATE INDEX {schema}.by_{id(table)} ON {bare} ({column})")
 
 
 def _missing(column):
