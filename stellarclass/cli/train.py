@@ -57,7 +57,8 @@ def run(args):
         Exit code.
     """
     from ..nets import save_ensemble
-    from ..training.config import MescrConfig, read_config
+    from ..training.config import MescrConfig
+    from ..training.configfile import read_config
     from ..training.loop import write_losses
     from . import EXIT_OK
 

@@ -1,25 +1,19 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Configurations of training: every setting with its limits and meaning, read from TOML and checked before any work.
-
-`read_config` takes the name of a configuration that comes with the package (`SHIPPED`) or the path of a file. A file
-holds what the classes below list, and may start from another: ``base = "mescr"`` takes everything from there that the
-file does not set itself.
-"""
+"""Configurations of training: every setting with its meaning and its limits, checked before any work is done."""
 
 import math
 import re
-import tomllib
 from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
 
 from ..exceptions import InputError
 from ..nets.combination import PAPER_WEIGHTS
 from ..stamps.mescr import MescrRecipe
 
 __all__ = [
+    "FITTED",
+    "KINDS",
     "OPERATIONS",
     "SECTIONS",
-    "SHIPPED",
     "AugmentationConfig",
     "CombinationConfig",
     "DefaultConfig",
@@ -29,20 +23,14 @@ __all__ = [
     "StarsConfig",
     "TrainingConfig",
     "config_to_dict",
-    "read_config",
 ]
 
 OPERATIONS = ("rotation", "flip", "noise", "cutout", "erasing")
 """The five augmentations."""
 
-SHIPPED = ("default", "mescr", "mescr-small")
-"""Configurations that come with the package."""
-
-_FOLDER = Path(__file__).parent / "configurations"
-_BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-_MAX_BYTES = 100_000
-_FITTED = ("parallax_range", "pm_range")
+FITTED = ("parallax_range", "pm_range")
+"""Settings of the recipe that no file has: they are set from the training stars."""
 
 
 def _setting(meaning, default=MISSING, *, low=None, high=None, choices=None):
@@ -51,16 +39,18 @@ def _setting(meaning, default=MISSING, *, low=None, high=None, choices=None):
 
 
 class _Section:
-    """Checks every field of a dataclass against its limits."""
+    """Checks every field of a dataclass against its limits. In a file its fields stand in a table of this name."""
+
+    _table = ""
 
     def __post_init__(self):
         for f in fields(self):
             if f.metadata:
-                object.__setattr__(self, f.name, _checked(getattr(self, f.name), f, type(self).__name__))
+                object.__setattr__(self, f.name, _checked(getattr(self, f.name), f, self._table))
 
 
-def _checked(value, f, where):
-    name, limits = f"{where}.{f.name}", f.metadata
+def _checked(value, f, table):
+    name, limits = f"{table}.{f.name}".lstrip("."), f.metadata
     if f.type is tuple:
         return _checked_list(value, limits, name)
     if limits["choices"] is not None:
@@ -136,6 +126,7 @@ class TrainingConfig(_Section):
         Epochs from one checkpoint to the next.
     """
 
+    _table = "training"
     epochs: int = _setting("passes over the training set", 12, low=1, high=100_000)
     batch_size: int = _setting("stars a step", 512, low=2, high=100_000)
     loss: str = _setting("what is made small", "physical", choices=("physical", "mescr"))
@@ -156,12 +147,12 @@ class TrainingConfig(_Section):
         if self.schedule == "warmup_cosine":
             if self.warmup_epochs >= self.epochs:
                 raise InputError(
-                    f"TrainingConfig.warmup_epochs = {self.warmup_epochs} leaves none of {self.epochs} epochs for the "
+                    f"training.warmup_epochs = {self.warmup_epochs} leaves none of {self.epochs} epochs for the "
                     "cosine; choose fewer"
                 )
             if self.final_learning_rate > self.learning_rate:
                 raise InputError(
-                    f"TrainingConfig.final_learning_rate = {self.final_learning_rate:g} is above "
+                    f"training.final_learning_rate = {self.final_learning_rate:g} is above "
                     f"learning_rate = {self.learning_rate:g}"
                 )
 
@@ -178,6 +169,7 @@ class NetworkConfig(_Section):
         Side of the grid that the last feature map is averaged to; 0: its own side, at most 4.
     """
 
+    _table = "network"
     width: float = _setting("factor on the paper's widths", 1.0, low=1e-3, high=4.0)
     pool: int = _setting("side of the last feature map; 0: its own, at most 4", 0, low=0, high=32)
 
@@ -198,6 +190,7 @@ class SamplingConfig(_Section):
         Split draws, as the paper does, not stars.
     """
 
+    _table = "sampling"
     members: tuple = _setting("sets to draw, a network each", tuple(PAPER_WEIGHTS), choices=tuple(PAPER_WEIGHTS))
     draws: int = _setting("draws of each set", 9000, low=10, high=10_000_000)
     validation: float = _setting("share of them for validation", 0.2, low=0.01, high=0.9)
@@ -206,7 +199,7 @@ class SamplingConfig(_Section):
     def __post_init__(self):
         super().__post_init__()
         if not self.members:
-            raise InputError("SamplingConfig.members is empty; at least one is needed")
+            raise InputError("sampling.members is empty; at least one is needed")
 
 
 @dataclass(frozen=True)
@@ -229,6 +222,7 @@ class AugmentationConfig(_Section):
         Smallest and largest area of the erased box, as shares of the image's.
     """
 
+    _table = "augmentation"
     operations: tuple = _setting("what may be done", OPERATIONS, choices=OPERATIONS)
     probability: float = _setting("of each, for each star", 0.2, low=0.0, high=1.0)
     rotation: float = _setting("largest angle in degrees", 180.0, low=0.0, high=180.0)
@@ -251,6 +245,7 @@ class CombinationConfig(_Section):
         Whether probabilities and intervals are calibrated on validation stars.
     """
 
+    _table = "combination"
     weights: str = _setting("of the members, for the classes", "learned", choices=("learned", "paper"))
     calibrate: bool = _setting("calibrate on validation stars", True)
 
@@ -311,6 +306,7 @@ class StarsConfig(_Section):
         To learn from, to watch the loss on, and to calibrate on; rounded up to whole thousands.
     """
 
+    _table = "stars"
     train: int = _setting("simulated stars to train on", 110_000, low=1, high=100_000_000)
     validation: int = _setting("simulated stars to watch the loss on", 8_000, low=1, high=10_000_000)
     calibration: int = _setting("simulated stars to calibrate on", 20_000, low=1, high=10_000_000)
@@ -357,120 +353,13 @@ SECTIONS = {
 }
 """Sections of a configuration file, by its ``kind``."""
 
-_KINDS = {"mescr": MescrConfig, "default": DefaultConfig}
+KINDS = {"mescr": MescrConfig, "default": DefaultConfig}
+"""What a configuration may be of, by its ``kind``."""
 
 
 def _check_name(name):
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InputError(f"name = {name!r} is not lower-case letters, digits, '_' and '-', 64 at most")
-
-
-def read_config(name_or_path):
-    """Read a configuration that comes with the package, or one from a file.
-
-    Parameters
-    ----------
-    name_or_path : str or path-like
-        A bare name (letters, digits, ``_``, ``-``) is one of `SHIPPED`; anything else is the path of a TOML file.
-
-    Returns
-    -------
-    MescrConfig or DefaultConfig
-        By the file's ``kind``.
-
-    Raises
-    ------
-    stellarclass.exceptions.InputError
-        If there is no such configuration, or anything in it is unknown, of the wrong type or beyond its limits.
-
-    Examples
-    --------
-    >>> from stellarclass.training.config import read_config
-    >>> config = read_config("mescr")
-    >>> config.training.epochs, config.training.batch_size, config.training.learning_rate
-    (200, 256, 0.001)
-    """
-    path = _path(name_or_path)
-    values = _load(path, seen=())
-    try:
-        return _build(values)
-    except InputError as err:
-        raise InputError(f"{err} (in {path})") from None
-
-
-def _path(name_or_path):
-    text = str(name_or_path)
-    if isinstance(name_or_path, str) and _BARE.fullmatch(text):
-        if text not in SHIPPED:
-            raise InputError(
-                f"no configuration {text!r} comes with the package, which has {', '.join(SHIPPED)}; for a file of your "
-                f"own give a path such as './{text}.toml'"
-            )
-        return _FOLDER / f"{text}.toml"
-    return Path(text)
-
-
-def _load(path, *, seen):
-    """The values of a file over those of its base."""
-    try:
-        raw = path.read_bytes()
-    except OSError as err:
-        raise InputError(f"no configuration can be read from {path}: {err.strerror or err}") from err
-    if len(raw) > _MAX_BYTES:
-        raise InputError(f"{path} has {len(raw)} bytes; a configuration has at most {_MAX_BYTES}")
-    try:
-        values = tomllib.loads(raw.decode("utf-8"))
-    except ValueError as err:
-        raise InputError(f"{path} is not TOML: {err}") from err
-    if "base" not in values:
-        return values
-    base = values.pop("base")
-    if not isinstance(base, str):
-        raise InputError(f"base = {base!r} is not the name of a configuration (in {path})")
-    below = _path(base)
-    below = below if below.is_absolute() else path.parent / below
-    if below.resolve() in seen or len(seen) > 10:
-        raise InputError(f"base = {base!r} goes in a circle (in {path})")
-    merged = _load(below, seen=(*seen, path.resolve()))
-    for name, value in values.items():
-        both = isinstance(value, dict) and isinstance(merged.get(name), dict)
-        merged[name] = merged[name] | value if both else value
-    return merged
-
-
-def _build(values):
-    values = dict(values)
-    kind = values.pop("kind", None)
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise InputError(f"kind = {kind!r} is none of {', '.join(map(repr, _KINDS))}")
-    known = {f.name for f in fields(_KINDS[kind])}
-    _only(values, known, f"a configuration of kind {kind!r}")
-    for name, section in SECTIONS[kind].items():
-        if name in values:
-            values[name] = _section(section, values[name], name)
-    return _KINDS[kind](**values)
-
-
-def _section(cls, values, name):
-    if not isinstance(values, dict):
-        raise InputError(f"{name} = {values!r} is not a table; write [{name}] and its settings below")
-    if cls is not MescrRecipe:
-        _only(values, {f.name for f in fields(cls)}, f"[{name}]")
-        return cls(**values)
-    _only(values, {f.name for f in fields(cls)} - set(_FITTED), f"[{name}]")
-    try:
-        return MescrRecipe(**values)
-    except (TypeError, ValueError) as err:
-        raise InputError(f"[{name}]: {err}") from err
-
-
-def _only(values, known, where):
-    strange = sorted(set(values) - known)
-    if strange:
-        hint = " (set from the training stars)" if strange[0] in _FITTED else ""
-        raise InputError(
-            f"{where} does not know {', '.join(map(repr, strange))}{hint}; it knows {', '.join(sorted(known))}"
-        )
 
 
 def config_to_dict(config):
@@ -486,7 +375,7 @@ def config_to_dict(config):
     dict
         With ``kind`` first.
     """
-    kind = next(name for name, cls in _KINDS.items() if isinstance(config, cls))
+    kind = next(name for name, cls in KINDS.items() if isinstance(config, cls))
     return {"kind": kind, **{f.name: _plain(getattr(config, f.name)) for f in fields(config)}}
 
 
@@ -494,6 +383,6 @@ def _plain(value):
     if isinstance(value, tuple):
         return list(value)
     if hasattr(value, "__dataclass_fields__"):
-        hidden = _FITTED if isinstance(value, MescrRecipe) else ()
+        hidden = FITTED if isinstance(value, MescrRecipe) else ()
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in hidden}
     return value

@@ -33,7 +33,8 @@ from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
 from .calibrate import calibrate_ensemble
-from .config import DefaultConfig, StarsConfig, read_config
+from .config import DefaultConfig, StarsConfig
+from .configfile import read_config
 from .label_systems import add_label_system
 from .labeled import LabelTable, teach
 from .loop import evaluate_loss, read_log, train_network
