@@ -98,20 +98,20 @@ def build_reference(
             steps[name] = Step(work.folder / f"{number}-{name}", name, settings)
         for step in steps.values():
             step.check()
-        tables = _run(steps, sources, cuts, seed, skip_failed=skip_failed, on_field=on_field, progress=progress)
-        table = tables["set"]
+        _run(steps, sources, cuts, seed, skip_failed=skip_failed, on_field=on_field, progress=progress)
+        table = steps["set"].table()
         about = {**work.about, "sources": names, "seed": seed}
         if len(table):
             reference = _reference_set(work.folder / SET, steps["stamps"], table, _provenance(about, steps))
             steps["stamps"].tidy()
-        write_report(work.folder, [s.record for s in steps.values()], about, table, background=tables["gaia"])
+        write_report(work.folder, [s.record for s in steps.values()], about, table, background=steps["gaia"].table())
         if not len(table):
             raise InputError(f"no star is left; {work.folder / 'report.html'} says which rules removed them")
     return reference
 
 
 def _run(steps, sources, cuts, seed, *, skip_failed, on_field, progress):
-    """Do all steps; the tables that they left, by name."""
+    """Do all steps that are not done."""
     ask = {"sources": sources, "cuts": cuts, "progress": progress}
     work = {
         "spectra": lambda step, _: catalogs.spectra(step, **ask),
@@ -124,15 +124,13 @@ def _run(steps, sources, cuts, seed, *, skip_failed, on_field, progress):
         "stamps": lambda step, table: stamps(step, table, **ask, skip_failed=skip_failed, on_field=on_field),
         "set": lambda step, table: _with_subsets(table, seed),
     }
-    tables, before = {}, None
+    before = None
     for name, step in steps.items():
-        table = None if before is None else tables[before.name]
         with _what_to_do(name):
-            tables[name] = step.run(lambda s, name=name, table=table: work[name](s, table), before)
-        if name != "stamps":
+            step.run(work[name], before)
+        if name != "stamps":  # whose chunks hold the pixels until the set is written
             step.tidy()
         before = step
-    return tables
 
 
 @contextmanager

@@ -18,13 +18,14 @@ import os
 import re
 import shutil
 import tempfile
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from .. import __version__
-from ..exceptions import InputError
+from ..exceptions import InputError, StellarclassWarning
 from ..tables import read_table, write_table
 
 __all__ = ["Chunks", "Sieve", "Step", "Workspace", "write_whole"]
@@ -209,18 +210,20 @@ class Step:
                 )
 
     def run(self, work, before=None):
-        """Do the step, or read what it left.
+        """Do the step, unless it is done.
 
         Parameters
         ----------
         work : callable
-            Called with the step; returns a table, the removals, and a dict of notes for the record.
+            Called with the step and the table of the one before (None for the first); returns a table, the removals,
+            and a dict of notes for the record.
         before : Step, optional
-            The step whose table is the input.
+            The step whose table is the input. It is read only if there is something to do.
 
-        Returns
-        -------
-        `~astropy.table.QTable`
+        Raises
+        ------
+        stellarclass.exceptions.InputError
+            If the step was begun with another input.
         """
         source = None if before is None else before.record["table_sha256"]
         record = self.record
@@ -233,7 +236,7 @@ class Step:
             self.folder.mkdir(exist_ok=True)
             begun = {"step": self.name, "state": "begun", "settings": self.settings, "input_sha256": source}
             write_whole(self.folder / RECORD, _json(begun))
-            table, removals, notes = work(self)
+            table, removals, notes = work(self, None if before is None else before.table())
             write_table(table, self.folder / TABLE, overwrite=True)
             done = {
                 **begun,
@@ -244,7 +247,6 @@ class Step:
                 "notes": notes,
             }
             write_whole(self.folder / RECORD, _json(done))
-        return self.table()
 
     def table(self):
         """The table that the step left.
@@ -313,9 +315,12 @@ class Workspace:
             self.about = json.loads((self.folder / RUN).read_text("utf-8"))
             if self.about["format"] != _FORMAT:
                 raise ValueError(f"format {self.about['format']!r} is not {_FORMAT}")
-            str(self.about["started"])
+            _, version = self.about["started"], self.about["stellarclass"]
         except (ValueError, KeyError, TypeError) as err:
             raise InputError(f"{self.folder / RUN} is not of a run that can be gone on with: {err}") from err
+        if version != __version__:
+            message = f"{self.folder} was begun by stellarclass {version}, and this is {__version__}: steps may differ"
+            warnings.warn(message, StellarclassWarning, stacklevel=4)
         # What a killed process left half-written. Nobody else works here, and no whole file has such a name.
         for path in [*self.folder.glob(".*"), *self.folder.glob("*/.*"), *self.folder.glob("*/chunks/.*")]:
             if path.is_dir() and re.match(r"\.stellarclass-", path.name):
