@@ -5,8 +5,8 @@ with SkyArchives(truth, tree) as archives, archives.configured():
     SpectroscopicStars().page(None); GaiaParameters().candidates(...); Simbad().objects(...); Lamost().spectra(...)
 
 SkyServer (SQL and cross-identification) and the frames come from a `loopback.sas.SASServer`, the rest from a TAP
-service: a `loopback.tap.MicroTAP`, or with ``dachs=`` (the fixture ``dachs_gaia``) from DaCHS, which takes the tables in
-while it runs.
+service: a `loopback.tap.MicroTAP`, or with ``dachs=`` (the fixture ``dachs_gaia``) from DaCHS, which takes the tables
+in while it runs.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ BANDS = "ugriz"
 GAIA = {
     "ref_epoch": 2016.0, "parallax": np.nan, "parallax_error": np.nan, "pmra": np.nan, "pmra_error": np.nan,
     "pmdec": np.nan, "pmdec_error": np.nan, "ruwe": np.nan, "phot_g_mean_mag": np.nan, "bp_rp": np.nan,
+    "nu_eff_used_in_astrometry": 1.5, "pseudocolour": np.nan, "astrometric_params_solved": 31,
     "phot_bp_mean_mag": np.nan, "phot_rp_mean_mag": np.nan,
 }  # fmt: skip
 PARAMETERS = (
@@ -111,7 +112,9 @@ def gaia_tables(truth):
     there = truth[np.asarray(truth["source_id"]) != 0]
     source = Table({"source_id": there["source_id"], "ra": there["gaia_ra"], "dec": there["gaia_dec"]})
     for name in GAIA:
-        source[name] = _nan_is_missing(there[name], np.float64 if name in DOUBLE else np.float32)
+        wide = name in DOUBLE
+        source[name] = _nan_is_missing(there[name], np.float64 if wide else np.float32)
+    source["astrometric_params_solved"] = np.asarray(there["astrometric_params_solved"], np.int16)
     known = np.isfinite([np.asarray(there[name]) for name in PARAMETERS]).any(axis=0)
     parameters = Table({"source_id": there["source_id"][known]})
     for name in PARAMETERS:
@@ -193,7 +196,7 @@ class SkyArchives:
         }  # fmt: skip
         self._schema = f"sky{next(self._number)}" if dachs else "sky"
         tables = {f"{self._schema}.{name}": table for name, table in self._tables.items()}
-        self.tap = None if dachs else MicroTAP({**tables, **vizier_tables(self.truth)})
+        self.tap = None if dachs else MicroTAP({**tables, **vizier_tables(self.truth)}, parse=False)
 
     def __enter__(self):
         with contextlib.ExitStack() as stack:

@@ -4,7 +4,9 @@
 import pytest
 from astropy import units as u
 from loopback.sas import SASServer
+from skyarchives import SkyArchives
 from skycatalog import star_catalog
+from surveytruth import survey_truth
 
 from stellarclass.archives import SDSS, transport
 
@@ -31,3 +33,20 @@ def sdss(request, tmp_path):
     """Patient, so that a busy machine makes no difference, unless the test is about patience."""
     hangs = hasattr(request.node, "callspec") and request.node.callspec.params.get("fault") == "hang"
     return SDSS(cache_dir=tmp_path / "frames", retries=2, timeout=(0.5 if hangs else 30) * u.s)
+
+
+@pytest.fixture(scope="session")
+def survey(sas_tree):
+    """Every archive of a reference set in front of `surveytruth.survey_truth`, its TAP service in this process.
+
+    Not to be given faults: `spoiled_survey` is for these.
+    """
+    with SkyArchives(survey_truth(), sas_tree) as archives:
+        yield archives
+
+
+@pytest.fixture
+def spoiled_survey(sas_tree):
+    """The same for one test alone, configured."""
+    with SkyArchives(survey_truth(), sas_tree) as archives, archives.configured():
+        yield archives
