@@ -66,6 +66,7 @@ ALLOWED = {
     # What is judged, and what it is judged by: everything that an answer comes from.
     "evaluation": (
         "reference.sets",
+        "tables",
         "targets",
         "astrometry",
         "archives",

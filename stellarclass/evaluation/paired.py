@@ -20,6 +20,8 @@ class PairedDifference:
         First minus second.
     error : float
         Its standard deviation over the resamples.
+    low, high : float
+        Interval that holds 95 % of the resamples.
     p_value : float
         Two-sided: how often stars drawn anew would put the difference on the other side of 0, at least
         ``1 / (resamples + 1)``.
@@ -29,6 +31,8 @@ class PairedDifference:
 
     difference: float
     error: float
+    low: float
+    high: float
     p_value: float
     n: int
 
@@ -92,6 +96,8 @@ def paired_bootstrap(first, second, *, seed, groups=None, resamples=4000):
     return PairedDifference(
         difference=float(np.mean([part.mean() for part in parts])),
         error=float(drawn.std()),
+        low=float(np.percentile(drawn, 2.5)),
+        high=float(np.percentile(drawn, 97.5)),
         p_value=float(min(1.0, (2 * other + 1) / (resamples + 1))),
         n=int(good.sum()),
     )

@@ -36,6 +36,8 @@ class RadiusErrors:
         Mean of ``|answer - truth| / truth`` in per cent.
     mae_dex : float
         Mean of ``|log10(answer / truth)|``.
+    sigma_percent, sigma_dex : float
+        Standard deviations of ``answer / truth``, in per cent, and of ``log10(answer / truth)``.
     offset_dex, robust_sigma_dex : float
         Median of ``log10(answer / truth)`` and 1.4826 times its median absolute deviation.
     """
@@ -47,6 +49,8 @@ class RadiusErrors:
     robust_sigma: u.Quantity
     mae_percent: float
     mae_dex: float
+    sigma_percent: float
+    sigma_dex: float
     offset_dex: float
     robust_sigma_dex: float
 
@@ -109,6 +113,8 @@ def radius_errors(truth, answer):
         robust_sigma=_robust_sigma(residual) * u.solRad,
         mae_percent=float(100 * np.abs(residual / t).mean()),
         mae_dex=float(np.abs(log).mean()),
+        sigma_percent=float(100 * (residual / t).std()),
+        sigma_dex=float(log.std()),
         offset_dex=float(np.median(log)),
         robust_sigma_dex=float(_robust_sigma(log)),
     )

@@ -30,7 +30,7 @@ class Scores:
         Mean absolute error of the radius in solar radii.
     sigma : `~astropy.units.Quantity`
         Standard deviation of the radius residuals in solar radii.
-    mae_dex, mae_percent, robust_sigma_dex, offset_dex : float
+    mae_dex, mae_percent, sigma_dex, sigma_percent, robust_sigma_dex, offset_dex : float
         Of the radius, see `stellarclass.evaluation.radii.RadiusErrors`.
     coverage_68, coverage_90 : float
         Share of the true radii within ``radius_err``, and within the interval at 90 %.
@@ -48,6 +48,8 @@ class Scores:
     sigma: u.Quantity
     mae_dex: float
     mae_percent: float
+    sigma_dex: float
+    sigma_percent: float
     robust_sigma_dex: float
     offset_dex: float
     coverage_68: float
@@ -128,21 +130,23 @@ def judge(prediction, *, label, radius):
             "log_loss": log_loss(label[known], prediction.probabilities[known], **options),
             "ece": expected_calibration_error(label[known], prediction.probabilities[known], **options),
         }
+    return Scores(**found, **_radius_scores(prediction, radius))
+
+
+def _radius_scores(prediction, radius):
     answer, error = prediction.radius * u.solRad, prediction.radius_err * u.solRad
     ends = prediction.radius_lower * u.solRad, prediction.radius_upper * u.solRad
-    radii = radius_errors(radius, answer)
-    return Scores(
-        **found,
-        mae=radii.mae,
-        sigma=radii.sigma,
-        mae_dex=radii.mae_dex,
-        mae_percent=radii.mae_percent,
-        robust_sigma_dex=radii.robust_sigma_dex,
-        offset_dex=radii.offset_dex,
-        coverage_68=float(coverage(radius, *one_sigma_interval(answer, error))["coverage"][0]),
-        coverage_90=float(coverage(radius, *ends)["coverage"][0]),
-        answered=radii.answered,
-    )
+    found = {
+        "coverage_68": float(coverage(radius, *one_sigma_interval(answer, error))["coverage"][0]),
+        "coverage_90": float(coverage(radius, *ends)["coverage"][0]),
+    }
+    names = ("mae_dex", "mae_percent", "sigma_dex", "sigma_percent", "robust_sigma_dex", "offset_dex")
+    try:
+        radii = radius_errors(radius, answer)
+    except ValueError:  # no radius is known, or none was answered
+        nothing = {"mae": _NAN * u.solRad, "sigma": _NAN * u.solRad, "answered": 0.0}
+        return found | nothing | dict.fromkeys(names, _NAN)
+    return found | {name: getattr(radii, name) for name in ("mae", "sigma", "answered", *names)}
 
 
 def mean_and_spread(scores, name):

@@ -15,6 +15,7 @@ __all__ = [
     "class_probabilities",
     "column_values",
     "current_axes",
+    "plain_log_ticks",
     "result_column",
     "result_name",
 ]
@@ -81,6 +82,15 @@ def current_axes(ax):
 
         ax = plt.gca()
     return ax
+
+
+def plain_log_ticks(axis):
+    """Label a logarithmic axis with plain numbers, 1, 2 and 5 of each decade."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def by_class(table):

@@ -12,6 +12,7 @@ from ._style import (
     class_probabilities,
     column_values,
     current_axes,
+    plain_log_ticks,
     result_column,
 )
 from .fields import plot_field
@@ -128,12 +129,8 @@ def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
     note += f"\n(open: {(shown & ~useful).sum()} others"
     note += f", {outside} beyond the axes)" if outside else ")"
     ax.text(0.03, 0.97, note, transform=ax.transAxes, ha="left", va="top", fontsize="small", color="0.35")
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+        plain_log_ticks(axis)
     ax.set_xlabel(rf"{label} ($R_\odot$)")
     ax.set_ylabel(r"Radius ($R_\odot$)")
     return ax

@@ -21,7 +21,7 @@ import numpy as np
 
 from .base import STAMP_SIZE
 
-__all__ = ["ALPHA", "BETA", "ROI_RULES", "resize", "resize_weights", "roi_boxes"]
+__all__ = ["ALPHA", "BETA", "ROI_RULES", "resize", "resize_weights", "roi_boxes", "roi_start"]
 
 ROI_RULES = ("ring", "published")
 """Names of the rules."""
@@ -60,6 +60,35 @@ def _rings(rule):
     members = inside.astype(np.float32)
     members.setflags(write=False)
     return members, inside.sum(axis=0)
+
+
+def roi_start(rule="ring"):
+    """Box that every region grows from.
+
+    Parameters
+    ----------
+    rule : {"ring", "published"}
+        How the box grows, see the module's docstring.
+
+    Returns
+    -------
+    ndarray, shape (4,), int64
+        ``y0, y1, x0, x1``, as in `roi_boxes`.
+
+    Raises
+    ------
+    ValueError
+        If the rule is unknown.
+
+    Examples
+    --------
+    >>> from stellarclass.stamps.roi import roi_start
+    >>> roi_start("published")
+    array([26, 38, 26, 38])
+    """
+    if rule not in ROI_RULES:
+        raise ValueError(f"unknown ROI rule {rule!r}; known are {', '.join(map(repr, ROI_RULES))}")
+    return _nested_boxes(rule)[0].copy()
 
 
 def roi_boxes(image, *, rule="ring"):
