@@ -38,7 +38,7 @@ VIZIER_LAMOST, VIZIER_CLARKE = "V/156/dr7lrs", "J/A+A/639/A84/catalog"
 # Column: what a truth without it is taken to say. ``ra``, ``dec``, ``run``, ``camcol``, ``field`` have no default.
 DEFAULTS = {
     # SDSS's images; objid 0 is not in them
-    "rerun": 301, "mode": 1, "photo_flags": 0x10000000, "photo_type": 6, "clean": 1,
+    "rerun": 301, "mode": 1, "photo_mjd": 53000, "photo_flags": 0x10000000, "photo_type": 6, "clean": 1,
     **{f"psfmag_{b}": 18.0 for b in BANDS}, **{f"psfmagerr_{b}": 0.02 for b in BANDS},
     # SDSS's spectra; specobjid 0 is none
     "class": "STAR", "subclass": "G2", "zwarning": 0, "sn_median": 30.0, "plate": 1000, "mjd": 53000, "fiberid": 1,
@@ -94,6 +94,7 @@ def skyserver_tables(truth):
     objects = Table({"objID": seen["objid"], "flags": seen["photo_flags"], "type": seen["photo_type"]})
     for name in ("ra", "dec", "run", "rerun", "camcol", "field", "clean", "mode"):
         objects[name] = seen[name]
+    objects["mjd"] = seen["photo_mjd"]
     for band in BANDS:
         objects[f"psfMag_{band}"], objects[f"psfMagErr_{band}"] = seen[f"psfmag_{band}"], seen[f"psfmagerr_{band}"]
     taken = truth[np.asarray(truth["specobjid"]) != 0]

@@ -41,6 +41,7 @@ COLUMNS = {
     "rerun": ("p.rerun", np.int64, None, "Rerun of the image"),
     "camcol": ("p.camcol", np.int64, None, "Camera column of the image"),
     "field": ("p.field", np.int64, None, "Field of the image"),
+    "photo_mjd": ("p.mjd", np.int64, u.d, "Modified Julian date of the image"),
     **{f"psfmag_{b}": (f"p.psfMag_{b}", np.float64, u.mag, f"PSF magnitude in {b} (asinh)") for b in BANDS},
     **{f"psfmagerr_{b}": (f"p.psfMagErr_{b}", np.float64, u.mag, f"Error of psfmag_{b}") for b in BANDS},
     "photo_flags": ("p.flags", np.int64, None, "Bits of the photometric object (stellarclass.archives.PHOTO_FLAGS)"),
@@ -155,9 +156,9 @@ class SpectroscopicStars:
         `~astropy.table.Table`
             Columns ``specobjid`` (uint64: identifiers of plates above 8191 are beyond int64), ``objid``, ``ra``,
             ``dec`` [deg], ``plate``, ``mjd``, ``fiberid``, ``subclass`` (str), ``sn_median``, ``zwarning``, ``run``,
-            ``rerun``, ``camcol``, ``field``, ``psfmag_u`` to ``psfmag_z``, ``psfmagerr_u`` to ``psfmagerr_z``
-            [mag, masked where SDSS has none], ``photo_flags``, ``photo_type``, ``clean``.
-            Several spectra may share an ``objid``.
+            ``rerun``, ``camcol``, ``field``, ``photo_mjd`` [d], ``psfmag_u`` to ``psfmag_z``, ``psfmagerr_u`` to
+            ``psfmagerr_z`` [mag, masked where SDSS has none], ``photo_flags``, ``photo_type``, ``clean``. Several
+            spectra may share an ``objid``.
 
         Raises
         ------

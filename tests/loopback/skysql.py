@@ -15,7 +15,7 @@ SPECTRA = (
     "specObjID", "bestObjID", "class", "subClass", "zWarning", "snMedian", "plate", "mjd", "fiberID",
 )  # fmt: skip
 OBJECTS = (
-    "objID", "ra", "dec", "run", "rerun", "camcol", "field", "flags", "type", "clean",
+    "objID", "ra", "dec", "run", "rerun", "camcol", "field", "mjd", "flags", "type", "clean",
     *(f"psfMag_{b}" for b in BANDS), *(f"psfMagErr_{b}" for b in BANDS),
 )  # fmt: skip
 MOST_ROWS = 500_000  # SkyServer's own limit

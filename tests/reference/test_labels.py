@@ -13,8 +13,8 @@ from stellarclass.reference.labels import CONTRADICTING_TYPES, classes_of_lamost
     [
         ("A0", "A"), ("F9 (115617)", "F"), ("G2 (G_21.1)", "G"), ("K3V (1234)", "K"), ("M6:e", "M"), ("A0p", "A"),
         ("B9 (B_1)", "B"), ("O9.5 (O)", "O"), ("OB (2)", "O"), ("M0III (168720)", "M"), (" K1 ", "K"), ("F", "F"),
-        ("WD (2244125)", ""), ("WDhotter", ""), ("CV (1)", ""), ("Carbon_lines", ""), ("CarbonWD", ""), ("L5.5 (x)", ""),
-        ("T2", ""), ("", ""), ("AGN BROADLINE", ""), ("BROADLINE", ""), ("Gamma", ""), ("k1", ""),
+        ("WD (2244125)", ""), ("WDhotter", ""), ("CV (1)", ""), ("Carbon_lines", ""), ("CarbonWD", ""),
+        ("L5.5 (x)", ""), ("T2", ""), ("", ""), ("AGN BROADLINE", ""), ("BROADLINE", ""), ("Gamma", ""), ("k1", ""),
     ],
 )  # fmt: skip
 def test_sdss_subclasses(subclass, name):
