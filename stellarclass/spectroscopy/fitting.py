@@ -47,30 +47,28 @@ class Pixels:
         return np.polynomial.chebyshev.chebvander((2 * self.log_wavelength - low - high) / (high - low), order)
 
 
-def shifted(log_wavelength, template_log_wavelength, templates, velocities):
-    """Templates as they look at each velocity, on the pixels of a spectrum.
+def shifted(log_wavelength, template_log_wavelength, templates, velocity):
+    """Templates as they look at a velocity, on the pixels of a spectrum.
 
     Parameters
     ----------
     log_wavelength : ndarray, shape (P,)
     template_log_wavelength : ndarray, shape (Q,)
     templates : ndarray, shape (T, Q)
-    velocities : ndarray, shape (V,)
+    velocity : float
         In km/s, c times redshift.
 
     Returns
     -------
-    ndarray, shape (T, V, P)
+    ndarray, shape (T, P)
+        Linear between the templates' pixels, constant beyond their ends.
     """
-    answer = np.empty((len(templates), len(velocities), len(log_wavelength)))
-    for number, velocity in enumerate(velocities):
-        rest = log_wavelength - np.log10(1 + velocity / SPEED_OF_LIGHT)
-        right = np.clip(np.searchsorted(template_log_wavelength, rest), 1, len(template_log_wavelength) - 1)
-        left = right - 1
-        step = template_log_wavelength[right] - template_log_wavelength[left]
-        part = np.clip((rest - template_log_wavelength[left]) / step, 0, 1)
-        answer[:, number] = templates[:, left] * (1 - part) + templates[:, right] * part
-    return answer
+    rest = log_wavelength - np.log10(1 + velocity / SPEED_OF_LIGHT)
+    right = np.clip(np.searchsorted(template_log_wavelength, rest), 1, len(template_log_wavelength) - 1)
+    left = right - 1
+    step = template_log_wavelength[right] - template_log_wavelength[left]
+    part = np.clip((rest - template_log_wavelength[left]) / step, 0, 1)
+    return templates[:, left] * (1 - part) + templates[:, right] * part
 
 
 def fit(pixels, models):

@@ -30,6 +30,7 @@ SUBCLASSES = tuple(
 """Subclasses that the table of strengths has; those between are interpolated."""
 
 _GRID = 10 ** np.arange(np.log10(RANGE[0] * 0.997), np.log10(RANGE[1] * 1.003), 1e-4)
+_MISMATCH = 0.03  # rms of the fits of types F to K, and less than that of M
 _TABLE = "line_strengths.csv"
 
 
@@ -45,7 +46,7 @@ def default_templates():
     --------
     >>> from stellarclass.spectroscopy import default_templates
     >>> default_templates()
-    <Templates stellarclass line model: 52, O5 to M8>
+    <Templates stellarclass line model: 62, O5 to M8>
     """
     names, subclasses, strengths = _read_table()
     if names != NAMES:
@@ -55,7 +56,7 @@ def default_templates():
     between = np.array([np.interp(wanted, known, column) for column in strengths.T])  # (K, T)
     labels = [f"{LETTERS[n // 10]}{n % 10}" for n in wanted]
     flux = np.exp(-between.T @ feature_shapes(_GRID))
-    return Templates(labels, _GRID * u.AA, flux, "stellarclass line model")
+    return Templates(labels, _GRID * u.AA, flux, "stellarclass line model", _MISMATCH)
 
 
 def measure_line_strengths(templates):
@@ -107,8 +108,8 @@ def _write_table(path, templates):
         file.write(
             "# Optical depth of absorption features by spectral subclass; empty: none. Shapes: features.py.\n"
             "# Measured (python -m stellarclass.spectroscopy.linemodel TEMPLATES.fits) on the templates of solar\n"
-            "# metallicity of PyHammer, means of SDSS and BOSS spectra (MIT license): Kesseli et al. 2017, ApJS 230, 16;\n"
-            "# Roulston, Green & Kesseli 2020, ApJS 249, 34.\n"
+            "# metallicity of PyHammer, means of SDSS and BOSS spectra (MIT license): Kesseli et al. 2017, ApJS 230,\n"
+            "# 16; Roulston, Green & Kesseli 2020, ApJS 249, 34.\n"
         )
         file.write("\n".join([",".join(["subclass", *NAMES]), *rows]) + "\n")
 

@@ -30,13 +30,13 @@ NO_STAR_QUALITY = 0.3
 
 _STEP = 75.0  # km/s: about one pixel of SDSS
 _FINE = np.arange(-75.0, 76.0, 7.5)
-_MISMATCH = 0.01  # of the flux: how well the best of templates agrees with a star of its subclass at high S/N
 _MIN_PIXELS = 500
 _MIN_STRUCTURE = 10.0  # standard deviations
 _MIN_CONTRAST = 0.05
 _MAX_CLIPPED = 0.03  # of the pixels
 _CLIP = 6.0  # standard deviations
 _NEARLY = 0.3  # of the misfit beyond the noise: what systematic differences between stars of a subclass amount to
+_STRENGTHS = (0.4, 1.6)  # of lines, relative to the templates', before a spectrum is called no star
 _TELLURIC = (7585.0, 7705.0)  # the A band of oxygen, in the observer's frame, imperfectly corrected
 
 
@@ -66,8 +66,8 @@ class SpectrumResult:
         c times redshift, in km/s, in the frame of the wavelengths (SDSS: heliocentric). The error is statistical; the
         templates' own zero points add about 10 km/s.
     chi2, dof : float, int
-        Of the best template, noise as quoted (or as the scatter of neighboring pixels shows, if larger) plus 1 % of
-        the flux.
+        Of the best template, noise as quoted (or as the scatter of neighboring pixels shows, if larger) plus the
+        templates' `~Templates.mismatch`.
     runner_up : str
         Best template of another subclass.
     margin : float
@@ -151,7 +151,7 @@ def classify_spectrum(spectrum, templates=None):
         from .linemodel import default_templates
 
         templates = default_templates()
-    pixels, scale, snr = _pixels(spectrum)
+    pixels, scale, snr = _pixels(spectrum, templates.mismatch)
     if len(pixels.flux) < _MIN_PIXELS:
         reason = f"only {len(pixels.flux)} usable pixels between {RANGE[0]:.0f} and {RANGE[1]:.0f} Å"
         return _nothing(reason, snr, templates)
@@ -160,7 +160,7 @@ def classify_spectrum(spectrum, templates=None):
     clipped = _clipped(pixels, match.values)
     if clipped is not None:
         pixels = clipped
-        match = _match(pixels, *library)
+        match = _match(pixels, *library, around=match.velocity)
     return _result(pixels, match, snr, templates, scale)
 
 
@@ -175,7 +175,7 @@ class _Match:
     values: np.ndarray  # (P,)
 
 
-def _pixels(spectrum):
+def _pixels(spectrum, mismatch):
     """The usable pixels of a spectrum, what its flux was divided by, and its median S/N."""
     from specutils import Spectrum
 
@@ -210,7 +210,7 @@ def _pixels(spectrum):
     weight = weight / (max(scatter, 1.0) if spectrum.uncertainty is not None else max(scatter, 1e-6)) ** 2
     snr = float(np.median(flux * np.sqrt(weight)))
     level = np.abs(uniform_filter1d(flux, 101))
-    weight = 1 / (1 / weight + (_MISMATCH * level) ** 2)
+    weight = 1 / (1 / weight + (mismatch * level) ** 2)
     weight[(wavelength > _TELLURIC[0]) & (wavelength < _TELLURIC[1])] = 0
     used = weight > 0
     return Pixels(np.log10(wavelength[used]), flux[used], weight[used]), scale * spectrum.flux.unit, snr
@@ -228,8 +228,11 @@ def _inverse_variance(uncertainty):
     return answer
 
 
-def _match(pixels, log_wavelength, templates):
+def _match(pixels, log_wavelength, templates, around=None):
+    """Compare with all templates at all velocities, or ``around`` one only."""
     coarse = np.arange(-MAX_VELOCITY - _STEP, MAX_VELOCITY + _STEP + 1, _STEP)
+    if around is not None:
+        coarse = coarse[np.abs(coarse - around) < 2 * _STEP]
     chi2 = _chi2(pixels, log_wavelength, templates, coarse)
     best, place = np.unravel_index(chi2.argmin(), chi2.shape)
     velocities = coarse[place] + _FINE
@@ -237,16 +240,18 @@ def _match(pixels, log_wavelength, templates):
     velocity, error = _vertex(velocities, fine, max(1.0, fine.min() / _dof(pixels)))
     # Now every template at this velocity, or nearly so: templates have zero points of their own.
     chi2 = _chi2(pixels, log_wavelength, templates, velocity + np.array([-30.0, 0.0, 30.0])).min(axis=1)
-    model = shifted(pixels.log_wavelength, log_wavelength, templates[[chi2.argmin()]], [velocity])[0]
+    model = shifted(pixels.log_wavelength, log_wavelength, templates[[chi2.argmin()]], velocity)
     _, coefficients = fit(pixels, model)
     smooth, _ = fit(pixels, np.ones_like(model))
     return _Match(chi2, float(smooth[0]), velocity, error, model[0] * curve_values(pixels, coefficients[0]))
 
 
 def _chi2(pixels, log_wavelength, templates, velocities):
-    models = shifted(pixels.log_wavelength, log_wavelength, templates, velocities)
-    chi2, _ = fit(pixels, models.reshape(-1, models.shape[-1]))
-    return chi2.reshape(models.shape[:2])
+    """Chi-squared of each template at each velocity, shape (T, V)."""
+    # One velocity at a time: then everything stays in the processor's cache.
+    return np.stack(
+        [fit(pixels, shifted(pixels.log_wavelength, log_wavelength, templates, v))[0] for v in velocities], 1
+    )
 
 
 def _vertex(velocities, chi2, scale):
@@ -291,6 +296,8 @@ def _result(pixels, match, snr, templates, scale):
     structure = excess / np.sqrt(2 * dof)
     featureless = structure < _MIN_STRUCTURE or excess < _MIN_CONTRAST * dof
     quality = np.nan if featureless else float(min(1.0, (match.smooth - chi2) / excess))
+    if quality < MIN_QUALITY:
+        other = max(_quality_with(pixels, match, templates, strength) for strength in _STRENGTHS)
     limit = chi2 + 9.0 * max(1.0, chi2 / dof) + _NEARLY * max(0.0, chi2 - dof)
     near = sorted({labels[k] for k in order if match.chi2[k] <= limit}, key=subclass_number)
     runner_up = next((k for k in order if labels[k] != subclass), None)
@@ -299,6 +306,11 @@ def _result(pixels, match, snr, templates, scale):
     verdict, reason = "star", ""
     if featureless:
         verdict, reason = "unsure", "no features above the noise"
+    elif quality < MIN_QUALITY and other >= MIN_QUALITY:
+        verdict, reason = (
+            "unsure",
+            f"its lines are much weaker or stronger than those of any template (quality {quality:.2f})",
+        )
     elif quality < NO_STAR_QUALITY:
         verdict, reason = "no star", f"no template explains its features (quality {quality:.2f})"
     elif quality < MIN_QUALITY:
@@ -327,6 +339,13 @@ def _result(pixels, match, snr, templates, scale):
         templates=templates.name,
         model=_model(pixels, match.values * scale),
     )
+
+
+def _quality_with(pixels, match, templates, strength):
+    """The quality that templates with weaker or stronger lines would have, as of stars of another metallicity."""
+    flux = np.maximum(templates.flux, 0.01) ** strength  # what this does to the continuum is smooth, so it is no matter
+    again = _match(pixels, np.log10(templates.wavelength.to_value(u.AA)), flux)
+    return (match.smooth - again.chi2.min()) / (match.smooth - _dof(pixels))
 
 
 def _model(pixels, values):

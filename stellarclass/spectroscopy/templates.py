@@ -34,6 +34,9 @@ class Templates:
         Flux density per unit wavelength, on any scale: continuum and scale do not count.
     name : str, optional
         For the provenance of results.
+    mismatch : float, optional
+        How well the best of them agrees with a star of its subclass at high S/N, as a part of the flux. It is added to
+        the noise, so that chi-squared is not a matter of the best-exposed pixels alone.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Templates:
     wavelength: u.Quantity
     flux: np.ndarray
     name: str = "templates"
+    mismatch: float = 0.01
 
     def __post_init__(self):
         labels = tuple(parse_subclass(label) for label in self.subclasses)
@@ -75,8 +79,8 @@ class Templates:
         low, high = wavelength[[0, -1]].value
         if low > RANGE[0] + 10 or high < RANGE[1] - 20:
             raise InputError(
-                f"the templates reach from {low:.0f} to {high:.0f} Å; from {RANGE[0] + 10:.0f} to {RANGE[1] - 20:.0f} Å "
-                "is needed"
+                f"the templates reach from {low:.0f} to {high:.0f} Å; "
+                f"from {RANGE[0] + 10:.0f} to {RANGE[1] - 20:.0f} Å is needed"
             )
         if not np.all(np.isfinite(flux)) or not np.all(np.max(flux, axis=1) > 0):
             raise InputError("the templates' fluxes must be finite and not all zero")
