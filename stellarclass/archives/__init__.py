@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Where pixels and astrometry come from: the protocols, the live archives and the same things on disk.
+"""Where pixels, astrometry and classes come from: the protocols, the live archives and the same things on disk.
 
 Only this package and ``stellarclass.vo`` open sockets. Its names are loaded when they are first used, so that importing
 it loads neither astroquery nor pyvo.
