@@ -20,7 +20,16 @@ from stellarclass.simulate import KINDS, draw_stars, label_probabilities, observ
 from stellarclass.stamps.base import MASK_MISSING
 
 R_RANGE = (15.0, 19.5) * u.mag
-NO_STAR = ("white_dwarf", "hot_star", "hot_subdwarf", "quasar", "galaxy")
+# Name, kind and range of temperatures [K] (Pecaut & Mamajek: B0 has 31,400 K, B5 15,700 K, B9 10,700 K).
+NO_STAR = (
+    ("white dwarf", "white_dwarf", None),
+    ("O star", "hot_star", (31_400, np.inf)),
+    ("B0 to B5 star", "hot_star", (15_700, 31_400)),
+    ("B5 to B9 star", "hot_star", (10_000, 15_700)),
+    ("hot subdwarf", "hot_subdwarf", None),
+    ("quasar", "quasar", None),
+    ("galaxy", "galaxy", None),
+)
 NEIGHBOR_ARCSEC = 2.0
 # A low surface density of other stars: what stands beside the star is to be seen without them.
 SPARSE = 1.0
@@ -40,12 +49,15 @@ def drop_bands(stamps, rng, count):
             stamps.psf[row, band] = np.nan
 
 
-def intruders_of(kind, n, rng):
-    """So many intruders of one kind that Gaia and SDSS both see."""
+def intruders_of(kind, n, rng, *, teff=None):
+    """So many intruders of one kind (in a range of temperatures) that Gaia and SDSS both see."""
     found = []
     while sum(map(len, found)) < n:
         drawn = draw_stars(8 * n, seed=rng, r_range=R_RANGE, intruders=1.0)
-        found.append(drawn[np.asarray(drawn["kind"]) == KINDS.index(kind)])
+        drawn = drawn[np.asarray(drawn["kind"]) == KINDS.index(kind)]
+        if teff is not None:
+            drawn = drawn[(drawn["teff"].value >= teff[0]) & (drawn["teff"].value < teff[1])]
+        found.append(drawn)
     return vstack(found, metadata_conflicts="silent")[:n]
 
 
@@ -77,10 +89,10 @@ def cases(n, seed):
     blend = stamps()
     add_neighbors(blend, clean, arcsec=NEIGHBOR_ARCSEC, seed=[seed, 9])
     yield 'twin at 2"', clean, blend, clean_gaia
-    for kind in NO_STAR:
-        others = intruders_of(kind, n, rng)
+    for name, kind, teff in NO_STAR:
+        others = intruders_of(kind, n, rng, teff=teff)
         seen = observe_astrometry(others, seed=rng)
-        yield kind.replace("_", " "), others, stamps_of(others, seed=rng, neighbor_density=SPARSE), seen
+        yield name, others, stamps_of(others, seed=rng, neighbor_density=SPARSE), seen
 
 
 def true_labels(stars, rng):
@@ -146,7 +158,7 @@ def main():
     rows, base = [], None
     for name, stars, stamps, gaia in cases(args.stars, args.seed):
         table = classifier.classify_stamps(stamps, astrometry=QTable(gaia))
-        is_star = name not in [k.replace("_", " ") for k in NO_STAR]
+        is_star = name not in [k[0] for k in NO_STAR]
         found = describe(table, stars, is_star=is_star, rng=np.random.default_rng(args.seed))
         base = found["err"] if base is None else base
         rows.append((

@@ -14,6 +14,8 @@ __all__ = [
     "DOMAIN_FALSE_ALARM",
     "PARALLAX_SNR_EDGES",
     "calibrate_ensemble",
+    "calibrate_radii",
+    "class_mix",
     "fit_classes",
     "fit_domain",
     "fit_radius",
@@ -105,6 +107,34 @@ def fit_classes(log_probabilities, targets, *, level, rng):
         "class_mix": targets.mean(0).clip(1e-6).tolist(),
     }
     return fitted, p, labels
+
+
+def class_mix(ensemble, data, *, label_system):
+    """Share of each class among simulated stars, as an ensemble sees it.
+
+    Parameters
+    ----------
+    ensemble : `~stellarclass.nets.ensemble.Ensemble`
+        Its probabilities calibrated.
+    data : dict of str to ndarray
+        Set of ``stellarclass.training.simulated.make_training_set``.
+    label_system : str
+        One of the ensemble's.
+
+    Returns
+    -------
+    ndarray, shape (C,)
+        Mean probability of each class among the stars proper.
+
+    Notes
+    -----
+    Probabilities that were learned as P(class | colors) hold for stars however they were chosen by color or magnitude,
+    but not for a sample with a set number of each class. There they are off by the shares in the sample over those in
+    the sky that it was taken from, which are these (Saerens, Latinne & Decaestecker 2002, Neural Computation 14, 21).
+    """
+    inputs = {k: v for k, v in data.items() if not k.startswith("target_")}
+    star = data["target_intruder"] < 0.5
+    return ensemble.predict(inputs, label_system=label_system).probabilities[star].mean(0).clip(1e-6)
 
 
 def fit_radius(residual, sigma, *, level):
@@ -265,7 +295,11 @@ def calibrate_ensemble(ensemble, data, *, seed=0):
         raw = bare.predict(inputs)
     truth = data["target_log_radius"][star]
     mean, sigma = np.log10(raw.radius[star]), (raw.radius_err / (np.log(10) * raw.radius))[star]
-    radius = _radius_calibration(ensemble, truth - mean, sigma, features, log_p.get(_GROUP_SYSTEM))
+    level = ensemble.card.levels["radius_interval"]
+    if _GROUP_SYSTEM in log_p and features.shape[1] == len(FEATURES):
+        radius = _grouped(truth - mean, sigma, features, log_p[_GROUP_SYSTEM], label_system=_GROUP_SYSTEM, level=level)
+    else:
+        radius = fit_radius(truth - mean, sigma, level=level)
     metrics["radius"] = {
         "mae_dex": float(np.abs(truth - mean).mean()),
         "robust_sigma_dex": float(1.4826 * np.median(np.abs(truth - mean))),
@@ -278,17 +312,46 @@ def calibrate_ensemble(ensemble, data, *, seed=0):
     return _recard(ensemble, entries, radius_calibration=radius, domain=domain), metrics
 
 
-def _radius_calibration(ensemble, residual, sigma, features, log_p):
-    """Calibration of the radius, by bins of parallax S/N and classes of color if the ensemble knows these."""
+def calibrate_radii(ensemble, sets, *, label_system):
+    """A new ensemble whose radius errors are calibrated by parallax S/N and class of a label system.
+
+    Parameters
+    ----------
+    ensemble : `~stellarclass.nets.ensemble.Ensemble`
+        On the recipe ``photometric``, radius in log10 space; it speaks ``label_system``.
+    sets : sequence of dict of str to ndarray
+        Sets of ``stellarclass.training.simulated.make_training_set`` that no member has seen, taken together.
+    label_system : str
+        By whose classes: radii err differently by class, and who reads the table sees these.
+
+    Returns
+    -------
+    `~stellarclass.nets.ensemble.Ensemble`
+    """
+    plain = {name: {**entry, "calibration": {}} for name, entry in ensemble.card.label_systems.items()}
+    bare = _recard(ensemble, plain, domain=None)
+    parts = []
+    for data in sets:
+        star = data["target_intruder"] < 0.5
+        inputs = {k: v for k, v in data.items() if not k.startswith("target_")}
+        raw = bare.predict(inputs, label_system=label_system)
+        mean, sigma = np.log10(raw.radius), raw.radius_err / (np.log(10) * raw.radius)
+        log_p = np.log(raw.probabilities.clip(1e-12))
+        parts.append([v[star] for v in (data["target_log_radius"] - mean, sigma, data["features"], log_p)])
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
     level = ensemble.card.levels["radius_interval"]
-    if log_p is None or features.shape[1] != len(FEATURES):
-        return fit_radius(residual, sigma, level=level)
+    radius = _grouped(*columns, label_system=label_system, level=level)
+    return _recard(ensemble, {}, radius_calibration=radius, domain=ensemble.card.domain)
+
+
+def _grouped(residual, sigma, features, log_p, *, label_system, level):
+    """Calibration of the radius by bins of parallax S/N and classes, for the card."""
     groups = {
         "input": "features",
         "column": FEATURES.index("parallax_snr"),
         "present": FEATURES.index("has_parallax"),
         "edges": [round(float(np.arcsinh(v)), 4) for v in PARALLAX_SNR_EDGES],
-        "label_system": _GROUP_SYSTEM,
+        "label_system": label_system,
     }
     bins = 1 + np.searchsorted(groups["edges"], features[:, groups["column"]], side="right")
     bins = np.where(features[:, groups["present"]] > 0.5, bins, 0)

@@ -9,6 +9,7 @@ where it stopped: ``--work`` holds the sets of stars and the checkpoints. Sets a
 refused, those of an older simulated sky cannot be told: start in an empty folder.
 
 A table of labels has the columns u, g, r, i, z and ``label`` (A, F, G, K or M); its stars are rendered several times.
+``sdss:dereddened=TABLE`` adds one whose magnitudes were corrected for dust, which is put back, from ``ra`` and ``dec``.
 """
 
 import argparse
@@ -32,7 +33,7 @@ from ..physics import CLASS_EDGES, CLASSES
 from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
-from .calibrate import calibrate_ensemble
+from .calibrate import calibrate_ensemble, calibrate_radii
 from .config import DefaultConfig, StarsConfig
 from .configfile import read_config
 from .label_systems import add_label_system
@@ -43,7 +44,8 @@ from .simulated import make_training_set
 __all__ = ["main", "parse_labels", "teach_reference", "train_default"]
 
 _BLOCK = 1000
-_SEED = {"train": 20240815, "validation": 1, "calibration": 2}
+_SEED = {"train": 20240815, "validation": 1, "calibration": 2, "radii": 5}
+_SAMPLE = {"radii": "reference"}  # the others are of the whole sky
 
 
 def _data_set(work, kind, n, recipe, processes, log):
@@ -52,7 +54,8 @@ def _data_set(work, kind, n, recipe, processes, log):
     made = json.dumps({"seed": _SEED[kind], "recipe": recipe})
     if not (folder / "complete").is_file():
         log(f"drawing {n} stars ({kind})")
-        data = make_training_set(n, seed=_SEED[kind], recipe=recipe, processes=processes)
+        sample = _SAMPLE.get(kind, "sky")
+        data = make_training_set(n, seed=_SEED[kind], recipe=recipe, sample=sample, processes=processes)
         folder.mkdir(parents=True, exist_ok=True)
         for name, value in data.items():
             np.save(folder / f"{name}.npy", value, allow_pickle=False)
@@ -117,15 +120,20 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
         losses.append({name: round(value, 5) for name, value in parts.items()})
         logs[f"member{k}"] = read_log(folder)
     calibration = _data_set(work, "calibration", config.stars.calibration, recipe, processes, log)
+    radii = _data_set(work, "radii", config.stars.calibration, recipe, processes, log)
     ensemble = Ensemble(members, _card(config, kwargs, recipe), device=device)
     ensemble, metrics = calibrate_ensemble(ensemble, calibration, seed=3)
-    tables = dict(labels)
+    tables = {name: LabelTable.join(t for n, t in labels if n == name) for name in dict(labels)}
     for name, table in tables.items():
         if name != "sdss" and "sdss" in tables:
             table = table.anchored(tables["sdss"])  # a system with hardly an A or M star of its own
         log(f"label system {name}: {table}")
-        ensemble, figures = teach(ensemble, table, name=name, description=LABEL_SYSTEMS[name], seed=4)
+        options = {"name": name, "description": LABEL_SYSTEMS[name], "seed": 4, "sky": calibration}
+        ensemble, figures = teach(ensemble, table, **options)
         log(json.dumps(figures, indent=1))
+    default = "sdss" if "sdss" in tables else "pecaut_mamajek"
+    # Bright stars with significant parallaxes, and the rare classes, have their say in the errors of radii.
+    ensemble = calibrate_radii(ensemble, [calibration, radii], label_system=default)
     training = {
         "data": (
             "simulated sky of stellarclass.simulate: no real star took part, save in the tables that it cites; "
@@ -146,7 +154,6 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
         "validation_losses": losses,
         "simulated_metrics": metrics,
     }
-    default = "sdss" if "sdss" in ensemble.label_systems else "pecaut_mamajek"
     card = dataclasses.replace(ensemble.card, training=training, default_label_system=default)
     return Ensemble(ensemble.members, card, device="cpu"), logs
 
@@ -221,7 +228,7 @@ def main(argv=None):
 
 
 def parse_labels(text):
-    """A label system and its table from ``SYSTEM=TABLE``.
+    """A label system and its table from ``SYSTEM=TABLE`` or ``SYSTEM:dereddened=TABLE``.
 
     Parameters
     ----------
@@ -238,10 +245,14 @@ def parse_labels(text):
     stellarclass.exceptions.InputError
         If it is none, or the table cannot be read.
     """
-    name, _, path = text.partition("=")
-    if name not in LABEL_SYSTEMS or name == "pecaut_mamajek" or not path:
-        raise InputError(f"{text!r} is not SYSTEM=TABLE with a system of {', '.join(LABEL_SYSTEMS)}")
-    return name, LabelTable.read(path)
+    what, _, path = text.partition("=")
+    name, colon, kind = what.partition(":")
+    known = [system for system in LABEL_SYSTEMS if system != "pecaut_mamajek"]
+    if name not in known or not path or (colon and kind != "dereddened"):
+        raise InputError(
+            f"{text!r} is neither SYSTEM=TABLE nor SYSTEM:dereddened=TABLE with a system of {', '.join(known)}"
+        )
+    return name, LabelTable.read(path, dereddened=bool(colon))
 
 
 def _labels(text):

@@ -8,7 +8,15 @@ from astropy import units as u
 
 from .. import physics
 from ..astrometry import Astrometry
-from ..simulate import KINDS, LABEL_SYSTEMS, draw_stars, label_probabilities, observe_astrometry, render_stars
+from ..simulate import (
+    KINDS,
+    LABEL_SYSTEMS,
+    draw_stars,
+    label_probabilities,
+    observe_astrometry,
+    reference_sample,
+    render_stars,
+)
 from ..simulate.blends import add_neighbors
 from ..simulate.contaminants import INTRUDERS
 from ..simulate.optics import flux_from_pogson
@@ -30,7 +38,7 @@ _INTRUDERS = 0.08
 _TWINS, _TWIN_ARCSEC, _TWIN_FAINTER = 0.06, (1.0, 5.0), (-0.5, 2.5)
 
 
-def make_training_set(n, *, seed, recipe, processes=1, progress=None):
+def make_training_set(n, *, seed, recipe, sample="sky", processes=1, progress=None):
     """Draw, render and measure stars of the simulated sky.
 
     Parameters
@@ -41,6 +49,9 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
         The same seed gives the same set, whatever ``processes`` is.
     recipe : dict
         Input recipe, as `stellarclass.stamps.recipes.to_dict` writes it.
+    sample : {"sky", "reference"}
+        Stars and intruders as the sky has them, or `stellarclass.simulate.reference_sample`: the bright stars, some of
+        each class, that radii are known of.
     processes : int
         Worker processes.
     progress : callable, optional
@@ -67,9 +78,11 @@ def make_training_set(n, *, seed, recipe, processes=1, progress=None):
     """
     if n < 1 or processes < 1:
         raise ValueError(f"{n} stars by {processes} processes: at least one of each is needed")
+    if sample not in _SAMPLES:
+        raise ValueError(f"sample {sample!r} is none of {', '.join(map(repr, _SAMPLES))}")
     recipes.from_dict(recipe)  # what is wrong with it shows here, not in a worker
     seeds = np.random.SeedSequence(seed).spawn(-(-n // _BLOCK))
-    jobs = [(s, recipe) for s in seeds]
+    jobs = [(s, recipe, sample) for s in seeds]
     if processes == 1:
         blocks = _collect(map(_make_block, jobs), progress)
     else:
@@ -97,12 +110,24 @@ def _add_twins(rng, stamps, magnitudes):
     stamps.images[rows] = twins.images
 
 
-def _make_block(job):
-    """The next thousand stars: (seed, recipe) to inputs and targets."""
-    seed, recipe = job
-    rng = np.random.default_rng(seed)
+def _sky(rng):
     stars = draw_stars(_BLOCK, seed=rng, intruders=_INTRUDERS)
-    gaia = observe_astrometry(stars, seed=rng)
+    return stars, observe_astrometry(stars, seed=rng)
+
+
+def _reference(rng):
+    stars = reference_sample(_BLOCK, seed=rng)
+    return stars, {name.removeprefix("gaia_"): stars[name] for name in stars.colnames if name.startswith("gaia_")}
+
+
+_SAMPLES = {"sky": _sky, "reference": _reference}
+
+
+def _make_block(job):
+    """The next thousand stars: (seed, recipe, sample) to inputs and targets."""
+    seed, recipe, sample = job
+    rng = np.random.default_rng(seed)
+    stars, gaia = _SAMPLES[sample](rng)
     truth = np.stack([stars[b].to_value(u.mag) for b in "ugriz"], axis=1)
     # Calibration errors of SDSS: 1 % in g r i z, 2 % in u (Padmanabhan et al. 2008, ApJ 674, 1217).
     seen = truth + rng.normal(size=truth.shape) * [0.02, 0.01, 0.01, 0.01, 0.012]
