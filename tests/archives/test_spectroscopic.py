@@ -168,7 +168,8 @@ HEADER = (
     b"#Table1\n"
     + ",".join(line.split(" AS ")[1] for line in SpectroscopicStars().sql(None).split("\nFROM")[0].split(", ")).encode()
 )
-GOOD = b"300,1237656567579934724,30,0.5,1000,53000,1,F5,20,0,2583,301,2,136,52172," + b"18," * 5 + b"0.1," * 5 + b"0,6,1\n"
+MAGNITUDES = b"18," * 5 + b"0.1," * 5
+GOOD = b"300,1237656567579934724,30,0.5,1000,53000,1,F5,20,0,2583,301,2,136,52172," + MAGNITUDES + b"0,6,1\n"
 
 
 def test_the_answers_below_would_be_good(spoiled_survey):
