@@ -50,9 +50,8 @@ def read_config(name_or_path):
     (200, 256, 0.001)
     """
     path = _path(name_or_path)
-    values = _load(path, seen=())
     try:
-        return _build(values)
+        return _build(_load(path, seen=()))
     except InputError as err:
         raise InputError(f"{err} (in {path})") from None
 
@@ -74,22 +73,22 @@ def _load(path, *, seen):
     try:
         raw = path.read_bytes()
     except OSError as err:
-        raise InputError(f"no configuration can be read from {path}: {err.strerror or err}") from err
+        raise InputError(f"no configuration can be read: {err.strerror or err}: {path}") from err
     if len(raw) > _MAX_BYTES:
-        raise InputError(f"{path} has {len(raw)} bytes; a configuration has at most {_MAX_BYTES}")
+        raise InputError(f"{path.name} has {len(raw)} bytes; a configuration has at most {_MAX_BYTES}")
     try:
         values = tomllib.loads(raw.decode("utf-8"))
     except ValueError as err:
-        raise InputError(f"{path} is not TOML: {err}") from err
+        raise InputError(f"{path.name} is not TOML: {err}") from err
     if "base" not in values:
         return values
     base = values.pop("base")
     if not isinstance(base, str):
-        raise InputError(f"base = {base!r} is not the name of a configuration (in {path})")
+        raise InputError(f"base = {base!r} is not the name of a configuration")
     below = _path(base)
     below = below if below.is_absolute() else path.parent / below
     if below.resolve() in seen or len(seen) > 10:
-        raise InputError(f"base = {base!r} goes in a circle (in {path})")
+        raise InputError(f"base = {base!r} goes in a circle")
     merged = _load(below, seen=(*seen, path.resolve()))
     for name, value in values.items():
         both = isinstance(value, dict) and isinstance(merged.get(name), dict)
