@@ -18,6 +18,7 @@ import sqlite3
 import threading
 import urllib.parse
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -77,7 +78,11 @@ class MicroTAP:
         self.requests, self.faults, self.poison = [], deque(), None
 
     def __enter__(self):
-        service = self
+        service, self._one_query = self, threading.Lock()
+        self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        self._database.create_function("gcdist", 4, _distance, deterministic=True)
+        for name, table in self._tables.items():
+            _load(self._database, name, table)
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -101,6 +106,7 @@ class MicroTAP:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
+        self._database.close()
 
     # --- HTTP
 
@@ -171,18 +177,21 @@ class MicroTAP:
     # --- queries
 
     def _run(self, adql, uploads, limit):
-        database = sqlite3.connect(":memory:")
-        database.create_function("gcdist", 4, _distance, deterministic=True)
-        columns = {}
-        try:
-            for name, table in {**self._tables, **{f"tap_upload.{k.lower()}": v for k, v in uploads.items()}}.items():
-                _load(database, name, table)
-                columns.update({column.name.lower(): column for column in table.itercols()})
-            cursor = database.execute(self._translate(adql))
-            rows = cursor.fetchmany(limit + 1)
-            names = [d[0].lower() for d in cursor.description]
-        finally:
-            database.close()
+        sql, uploads = self._translate(adql), {f"tap_upload.{name.lower()}": table for name, table in uploads.items()}
+        tables = [*self._tables.values(), *uploads.values()]
+        columns = {column.name.lower(): column for table in tables for column in table.itercols()}
+        with self._one_query, closing(self._database.cursor()) as cursor:
+            try:
+                for name, table in uploads.items():
+                    _load(self._database, name, table)
+                cursor.execute(sql)
+                rows = cursor.fetchmany(limit + 1)
+                names = [d[0].lower() for d in cursor.description]
+            finally:
+                cursor.close()
+                self._database.commit()
+                if uploads:
+                    self._database.execute("DETACH tap_upload")
         result = Table()
         for k, name in enumerate(names):
             values = [row[k] for row in rows[:limit]]
