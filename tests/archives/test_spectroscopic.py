@@ -12,6 +12,7 @@ from surveytruth import survey_truth
 
 from stellarclass import conf
 from stellarclass.archives import PHOTO_FLAGS, SpectroscopicStars, decode_objid
+from stellarclass.archives.spectroscopic import _parse
 from stellarclass.exceptions import (
     ArchiveError,
     ArchiveTimeoutError,
@@ -215,6 +216,22 @@ def test_what_is_no_answer_is_named(spoiled_survey, fault, words):
     assert words in str(caught.value)
     assert spoiled_survey.sas.url + "/dr17/en/tools/search/x_results.aspx" in str(caught.value)
     assert isinstance(caught.value, BadAnswerError) == (fault != 500)
+
+
+def test_an_answer_cut_anywhere_is_none_or_its_first_rows():
+    """Where no length was promised, that is the only sign of a connection that ended early."""
+    rows = [GOOD.replace(b"300,", b"%d," % k, 1) for k in (300, 301, 302)]
+    text = (HEADER + b"\n" + b"".join(rows)).decode()
+    whole, lengths = _parse(text, "here"), set()
+    assert len(whole) == 3
+    for end in range(len(text)):
+        try:
+            part = _parse(text[:end], "here")
+        except BadAnswerError:
+            continue
+        lengths.add(len(part))
+        assert all(part[name].tolist() == whole[name][: len(part)].tolist() for name in whole.colnames)
+    assert lengths == {0, 1, 2, 3}  # 3 without the last line's end
 
 
 @pytest.mark.parametrize(
