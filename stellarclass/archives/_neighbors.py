@@ -10,11 +10,9 @@ from astropy.table import Column, MaskedColumn, Table
 from .._config import conf
 from ..astrometry import unit_vectors
 from ..exceptions import BadAnswerError, InputError
-from ._options import patience, whole
 from ._tap import ask_around, circles, search_around
-from .transport import Transport
 
-__all__ = ["NeighborSearch", "read_numbers", "read_texts"]
+__all__ = ["read_numbers", "read_texts", "search_neighbors"]
 
 # CONTAINS compared with 1, as every service takes it; the circle's size is a number that was checked, the positions
 # are in the upload.
@@ -28,101 +26,92 @@ LONGEST_TEXT = 200
 """Characters that a text of an answer may have; the rest is cut off."""
 
 
-class NeighborSearch:
-    """A table behind a TAP service that is searched around positions.
+POSITION = {
+    "ra": (np.float64, u.deg, "Right ascension (ICRS)"),
+    "dec": (np.float64, u.deg, "Declination (ICRS)"),
+}
+
+
+def search_neighbors(ra, dec, *, url, names, columns, radius, order=(), chunk=None, transport, name, progress=None):
+    """All rows of a table within a radius of each position, with their separation.
 
     Parameters
     ----------
-    url, table : str or None
-        Address and table; None for the configuration's.
-    chunk : int or None
-        Positions per query; None for ``conf.tap_chunk``.
-    timeout, time_budget, retries : optional
-        As of `~stellarclass.archives.Gaia`.
+    ra, dec : array-like, shape (N,)
+        ICRS positions in degrees, all finite.
+    url : str
+        Address of the TAP service.
+    names : dict of str to str
+        What the service calls the ``table``, its ``ra`` and ``dec``, and each of ``columns``: checked or quoted, as
+        they become part of the query.
+    columns : dict
+        Name to dtype, unit and description; str is masked where empty, float where NaN, int never.
+    radius : `~astropy.units.Quantity`
+        An angle of at most 6 arcmin.
+    order : iterable of (str, int), optional
+        Columns, and 1 or -1, by which rows of one target at one separation are sorted.
+    chunk : int, optional
+        Positions per query; ``conf.tap_chunk``.
+    transport : Transport
+    name : str
+        Of the archive, for the progress bar.
+    progress : bool, optional
+
+    Returns
+    -------
+    `~astropy.table.Table`
+        Columns ``target``, those of ``columns``, ``ra``, ``dec`` and ``separation``, by target and separation.
     """
+    ra, dec = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
+    if not isinstance(radius, u.Quantity):
+        raise TypeError(f"radius must be an angle with a unit, such as 3 * u.arcsec, not {radius!r}")
+    degrees = radius.to_value(u.deg)
+    if not 0 < degrees <= 0.1:
+        raise InputError(f"the radius must be above 0 and at most 6 arcmin, not {radius}")
+    columns = {**columns, **POSITION}
+    query = QUERY.format(
+        columns=", ".join(f"c.{names[c]} AS {c}" for c in columns),
+        table=names["table"], ra=names["ra"], dec=names["dec"], degrees=degrees,
+    )  # fmt: skip
 
-    _url_item = _table_item = None  # items of the configuration
-    _columns = None  # name: (dtype, unit, description); str is masked where empty, float where NaN
+    def read(rows):
+        return _table(rows, columns, ra, dec, order, url)
 
-    def __init__(self, *, url=None, table=None, chunk=None, timeout=None, time_budget=None, retries=None):
-        self._url, self._table = url, table
-        self._chunk = whole("chunk", chunk, least=1)
-        self._patience = patience(timeout, time_budget, retries)
+    def ask(index, **limits):
+        return read(
+            ask_around(url, query, index, ra[index], dec[index], columns, fetch=partial(transport.fetch, **limits))
+        )
 
-    @property
-    def url(self):
-        """Address of the TAP service."""
-        return (getattr(conf, self._url_item) if self._url is None else self._url).rstrip("/")
-
-    @property
-    def table(self):
-        """Name of the table."""
-        return getattr(conf, self._table_item) if self._table is None else self._table
-
-    def __repr__(self):
-        """Table and address that are asked now."""
-        return f"<{type(self).__name__} {self.table} at {self.url}>"
-
-    def _search(self, ra, dec, names, radius, order, progress):
-        """All rows within the radius of each position, with their separation, nearest first.
-
-        ``names`` is what the table calls itself and its columns: ``table``, ``ra``, ``dec`` and each of ``_columns``.
-        """
-        ra, dec = np.asarray(ra, np.float64), np.asarray(dec, np.float64)
-        if not isinstance(radius, u.Quantity):
-            raise TypeError(f"radius must be an angle with a unit, such as 3 * u.arcsec, not {radius!r}")
-        degrees = radius.to_value(u.deg)
-        if not 0 < degrees <= 0.1:
-            raise InputError(f"the radius must be above 0 and at most 6 arcmin, not {radius}")
-        columns = {
-            "ra": (np.float64, u.deg, "Right ascension (ICRS)"),
-            "dec": (np.float64, u.deg, "Declination (ICRS)"),
-        }
-        columns = {**self._columns, **columns}
-        query = QUERY.format(
-            columns=", ".join(f"c.{names[c]} AS {c}" for c in columns),
-            table=names["table"], ra=names["ra"], dec=names["dec"], degrees=degrees,
-        )  # fmt: skip
-        transport = Transport(**self._patience)
-
-        def ask(index, **limits):
-            fetch = partial(transport.fetch, **limits)
-            rows = ask_around(self.url, query, index, ra[index], dec[index], columns, fetch=fetch)
-            return self._read(rows, columns, ra, dec, order)
-
-        size = min(conf.tap_chunk if self._chunk is None else self._chunk, circles(radius))
-        empty = self._read(dict.fromkeys(["target_id", *columns], np.zeros(0)), columns, ra, dec, order)
-        return search_around(ra, dec, ask, empty, size=size, transport=transport, progress=progress, name=self.name)
-
-    def _read(self, rows, columns, ra, dec, order):
-        target = np.asarray(rows["target_id"]).astype(np.int64)
-        table = Table([Column(target, name="target", description="Index of the target")])
-        try:
-            for name, (dtype, unit, description) in columns.items():
-                table[name] = (read_texts if dtype is str else read_numbers)(rows[name], dtype)
-                table[name].unit, table[name].description = unit, description
-        except (TypeError, ValueError, OverflowError) as err:
-            raise BadAnswerError(f"the answer's column {name} cannot be read: {err}", self.url) from err
-        if np.ma.getmaskarray(table["ra"]).any() or np.ma.getmaskarray(table["dec"]).any():
-            raise BadAnswerError("the answer has objects without a position", self.url)
-        chord = unit_vectors(np.asarray(table["ra"]), np.asarray(table["dec"])) - unit_vectors(ra[target], dec[target])
-        separation = np.degrees(2 * np.arcsin(np.minimum(1, np.linalg.norm(chord, axis=-1) / 2))) * 3600
-        table["separation"] = Column(separation, unit=u.arcsec, description="Separation from the target")
-        keys = [np.asarray(table["separation"]), np.asarray(table["target"])]
-        for name, sign in order:
-            keys.insert(0, sign * np.ma.filled(np.ma.asarray(table[name]), 0))
-        return table[np.lexsort(keys)]
+    size = min(conf.tap_chunk if chunk is None else chunk, circles(radius))
+    empty = read(dict.fromkeys(["target_id", *columns], np.zeros(0)))
+    return search_around(ra, dec, ask, empty, size=size, transport=transport, progress=progress, name=name)
 
 
-def read_texts(values, dtype=str):
+def _table(rows, columns, ra, dec, order, url):
+    target = np.asarray(rows["target_id"]).astype(np.int64)
+    table = Table([Column(target, name="target", description="Index of the target")])
+    try:
+        for name, (dtype, unit, description) in columns.items():
+            table[name] = read_texts(rows[name]) if dtype is str else read_numbers(rows[name], dtype)
+            table[name].unit, table[name].description = unit, description
+    except (TypeError, ValueError, OverflowError) as err:
+        raise BadAnswerError(f"the answer's column {name} cannot be read: {err}", url) from err
+    if any(np.ma.getmaskarray(table[name]).any() for name in POSITION):
+        raise BadAnswerError("the answer has objects without a position", url)
+    chord = unit_vectors(np.asarray(table["ra"]), np.asarray(table["dec"])) - unit_vectors(ra[target], dec[target])
+    separation = np.degrees(2 * np.arcsin(np.minimum(1, np.linalg.norm(chord, axis=-1) / 2))) * 3600
+    table["separation"] = Column(separation, unit=u.arcsec, description="Separation from the target")
+    keys = [sign * np.ma.filled(np.ma.asarray(table[name]), 0) for name, sign in order]
+    return table[np.lexsort([*keys[::-1], separation, target])]
+
+
+def read_texts(values):
     """Texts of an answer, masked where there is none.
 
     Parameters
     ----------
     values : array-like
         Of str, bytes or numbers.
-    dtype : type
-        Ignored: they are str.
 
     Returns
     -------

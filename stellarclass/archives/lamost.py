@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 
-from ._neighbors import NeighborSearch
+from .._config import conf
+from ._neighbors import search_neighbors
+from ._options import patience, whole
 from ._tap import checked_table
 from ._vizier import catalog_columns, pick
 from .transport import Transport
@@ -32,7 +34,7 @@ VIZIER = {
 }
 
 
-class Lamost(NeighborSearch):
+class Lamost:
     """LAMOST's general catalog of low-resolution spectra (Luo et al. 2015, RAA 15, 1095) behind a TAP service.
 
     By default data release 9, from ESA's Gaia archive, which keeps a copy. VizieR has other releases under names with
@@ -72,8 +74,24 @@ class Lamost(NeighborSearch):
     'LAMOST DR7'
     """
 
-    _url_item, _table_item = "lamost_tap_url", "lamost_table"
-    _columns = COLUMNS
+    def __init__(self, *, url=None, table=None, chunk=None, timeout=None, time_budget=None, retries=None):
+        self._url, self._table = url, table
+        self._chunk = whole("chunk", chunk, least=1)
+        self._patience = patience(timeout, time_budget, retries)
+
+    @property
+    def url(self):
+        """Address of the TAP service."""
+        return (conf.lamost_tap_url if self._url is None else self._url).rstrip("/")
+
+    @property
+    def table(self):
+        """Name of the table."""
+        return conf.lamost_table if self._table is None else self._table
+
+    def __repr__(self):
+        """Table and address that are asked now."""
+        return f"<{type(self).__name__} {self.table} at {self.url}>"
 
     @property
     def name(self):
@@ -106,9 +124,13 @@ class Lamost(NeighborSearch):
             If any position remains without an answer, after all others were tried, with ``failed`` (indices into
             ``ra``) and ``partial`` (the spectra of all others); or if the service does not have the table.
         """
+        transport = Transport(**self._patience)
         if "/" in self.table:
-            tables = catalog_columns(self.url, self.table, fetch=Transport(**self._patience).fetch)
+            tables = catalog_columns(self.url, self.table, fetch=transport.fetch)
             names = pick(self.url, self.table, tables, VIZIER)
         else:
             names = {"table": checked_table(self.table), **PLAIN}
-        return self._search(ra, dec, names, radius, [("snr_g", -1)], progress)
+        return search_neighbors(
+            ra, dec, url=self.url, names=names, columns=COLUMNS, radius=radius, order=[("snr_g", -1)],
+            chunk=self._chunk, transport=transport, name=self.name, progress=progress,
+        )  # fmt: skip

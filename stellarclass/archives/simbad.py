@@ -1,8 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """`Simbad`: what is known of an object, by upload joins with the table ``basic``."""
 
-from ._neighbors import NeighborSearch
+from .._config import conf
+from ._neighbors import search_neighbors
+from ._options import patience, whole
 from ._tap import checked_table
+from .transport import Transport
 
 __all__ = ["Simbad"]
 
@@ -13,7 +16,7 @@ COLUMNS = {
 }
 
 
-class Simbad(NeighborSearch):
+class Simbad:
     """SIMBAD's objects behind a TAP service (Wenger et al. 2000, A&AS 143, 9).
 
     Every argument left out is read from `stellarclass.conf` when it is needed.
@@ -47,11 +50,27 @@ class Simbad(NeighborSearch):
     <Simbad basic at https://simbad.cds.unistra.fr/simbad/sim-tap>
     """
 
-    _url_item, _table_item = "simbad_tap_url", "simbad_table"
-    _columns = COLUMNS
-
     name = "SIMBAD"
     """For the provenance of results."""
+
+    def __init__(self, *, url=None, table=None, chunk=None, timeout=None, time_budget=None, retries=None):
+        self._url, self._table = url, table
+        self._chunk = whole("chunk", chunk, least=1)
+        self._patience = patience(timeout, time_budget, retries)
+
+    @property
+    def url(self):
+        """Address of the TAP service."""
+        return (conf.simbad_tap_url if self._url is None else self._url).rstrip("/")
+
+    @property
+    def table(self):
+        """Name of the table."""
+        return conf.simbad_table if self._table is None else self._table
+
+    def __repr__(self):
+        """Table and address that are asked now."""
+        return f"<{type(self).__name__} {self.table} at {self.url}>"
 
     def objects(self, ra, dec, *, radius, progress=None):
         """Every object within ``radius`` of a position.
@@ -78,5 +97,8 @@ class Simbad(NeighborSearch):
             If any position remains without an answer, after all others were tried, with ``failed`` (indices into
             ``ra``) and ``partial`` (the objects of all others).
         """
-        names = {"table": checked_table(self.table), **{c: c for c in (*self._columns, "ra", "dec")}}
-        return self._search(ra, dec, names, radius, [], progress)
+        names = {"table": checked_table(self.table), **{c: c for c in (*COLUMNS, "ra", "dec")}}
+        return search_neighbors(
+            ra, dec, url=self.url, names=names, columns=COLUMNS, radius=radius, chunk=self._chunk,
+            transport=Transport(**self._patience), name=self.name, progress=progress,
+        )  # fmt: skip
