@@ -8,6 +8,7 @@ that no template explains is called no star.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from astropy import units as u
@@ -28,6 +29,7 @@ MIN_QUALITY = 0.5
 NO_STAR_QUALITY = 0.3
 """What is explained to a smaller part than this is no star; between the two limits it is unsure."""
 
+_LEAST_MISMATCH = 0.01  # of the flux: what calibration and the sky leave even at the highest S/N
 _STEP = 75.0  # km/s: about one pixel of SDSS
 _FINE = np.arange(-75.0, 76.0, 7.5)
 _MIN_PIXELS = 500
@@ -52,19 +54,20 @@ class SpectrumResult:
     reason : str
         Why not ``"star"``; else empty.
     spectral_class : str
-        Class of the best template (``"G"``); empty for what is no star.
+        Class of the best template (``"G"``); empty where none explains the spectrum.
     subclass : str
-        Its subclass (``"G2"``); empty for what is no star.
+        Its subclass (``"G2"``).
     alternatives : tuple of str
         Subclasses that fit nearly as well, the best among them, hot to cool: chi-squared larger by at most 9 plus
         0.3 of the best template's excess over the noise. The span is the honest error of the subclass.
     quality : float
         Part of the spectrum's structure (all that is not smooth continuum and not noise) that the best template
-        explains: ``(chi2_smooth - chi2) / (chi2_smooth - dof)``, where chi2_smooth is that of the best smooth curve
-        alone. 1 for a perfect match, whatever the S/N; about 0 for what is no star; NaN without significant structure.
+        explains: ``(chi2_smooth - chi2_best) / (chi2_smooth - dof)``, where chi2_smooth is that of the best smooth
+        curve alone, and both are taken with the quoted noise plus 1 % of the flux. 1 for a perfect match, whatever the
+        S/N; about 0 for what is no star; NaN without significant structure.
     radial_velocity, radial_velocity_error : `~astropy.units.Quantity`
-        c times redshift, in km/s, in the frame of the wavelengths (SDSS: heliocentric). The error is statistical; the
-        templates' own zero points add about 10 km/s.
+        c times redshift, in km/s, in the frame of the wavelengths (SDSS: heliocentric). The error is statistical;
+        zero points of templates add 10 to 20 km/s, those of the default ones up to 50 km/s for M.
     chi2, dof : float, int
         Of the best template, noise as quoted (or as the scatter of neighboring pixels shows, if larger) plus the
         templates' `~Templates.mismatch`.
@@ -152,8 +155,8 @@ def classify_spectrum(spectrum, templates=None):
 
         templates = default_templates()
     pixels, scale, snr = _pixels(spectrum, templates.mismatch)
-    if len(pixels.flux) < _MIN_PIXELS:
-        reason = f"only {len(pixels.flux)} usable pixels between {RANGE[0]:.0f} and {RANGE[1]:.0f} Å"
+    if len(pixels.ranking.flux) < _MIN_PIXELS:
+        reason = f"only {len(pixels.ranking.flux)} usable pixels between {RANGE[0]:.0f} and {RANGE[1]:.0f} Å"
         return _nothing(reason, snr, templates)
     library = np.log10(templates.wavelength.to_value(u.AA)), templates.flux
     match = _match(pixels, *library)
@@ -164,12 +167,20 @@ def classify_spectrum(spectrum, templates=None):
     return _result(pixels, match, snr, templates, scale)
 
 
+class _Pair(NamedTuple):
+    """A spectrum's pixels with two kinds of weights."""
+
+    ranking: Pixels  # with the templates' mismatch: which of them is best
+    judging: Pixels  # with the least that any calibration has: whether the best is good
+
+
 @dataclass(frozen=True)
 class _Match:
     """The templates against a spectrum: chi-squared of each at its best, and the best one's velocity and values."""
 
     chi2: np.ndarray  # (T,)
-    smooth: float
+    smooth: float  # chi-squared of the smooth curve alone ...
+    judged: float  # ... and of the best template, by the weights for judging
     velocity: float
     error: float
     values: np.ndarray  # (P,)
@@ -210,10 +221,13 @@ def _pixels(spectrum, mismatch):
     weight = weight / (max(scatter, 1.0) if spectrum.uncertainty is not None else max(scatter, 1e-6)) ** 2
     snr = float(np.median(flux * np.sqrt(weight)))
     level = np.abs(uniform_filter1d(flux, 101))
-    weight = 1 / (1 / weight + (mismatch * level) ** 2)
-    weight[(wavelength > _TELLURIC[0]) & (wavelength < _TELLURIC[1])] = 0
-    used = weight > 0
-    return Pixels(np.log10(wavelength[used]), flux[used], weight[used]), scale * spectrum.flux.unit, snr
+    used = (wavelength < _TELLURIC[0]) | (wavelength > _TELLURIC[1])
+    plain, weight = (1 / (1 / weight + (part * level) ** 2) for part in (_LEAST_MISMATCH, mismatch))
+    return (
+        _Pair(*(Pixels(np.log10(wavelength[used]), flux[used], w[used]) for w in (weight, plain))),
+        scale * spectrum.flux.unit,
+        snr,
+    )
 
 
 def _inverse_variance(uncertainty):
@@ -228,8 +242,9 @@ def _inverse_variance(uncertainty):
     return answer
 
 
-def _match(pixels, log_wavelength, templates, around=None):
+def _match(pair, log_wavelength, templates, around=None):
     """Compare with all templates at all velocities, or ``around`` one only."""
+    pixels = pair.ranking
     coarse = np.arange(-MAX_VELOCITY - _STEP, MAX_VELOCITY + _STEP + 1, _STEP)
     if around is not None:
         coarse = coarse[np.abs(coarse - around) < 2 * _STEP]
@@ -242,8 +257,8 @@ def _match(pixels, log_wavelength, templates, around=None):
     chi2 = _chi2(pixels, log_wavelength, templates, velocity + np.array([-30.0, 0.0, 30.0])).min(axis=1)
     model = shifted(pixels.log_wavelength, log_wavelength, templates[[chi2.argmin()]], velocity)
     _, coefficients = fit(pixels, model)
-    smooth, _ = fit(pixels, np.ones_like(model))
-    return _Match(chi2, float(smooth[0]), velocity, error, model[0] * curve_values(pixels, coefficients[0]))
+    (judged, smooth), _ = fit(pair.judging, np.concatenate([model, np.ones_like(model)]))
+    return _Match(chi2, float(smooth), float(judged), velocity, error, model[0] * curve_values(pixels, coefficients[0]))
 
 
 def _chi2(pixels, log_wavelength, templates, velocities):
@@ -269,15 +284,16 @@ def _dof(pixels):
     return len(pixels.flux) - ORDER - 1
 
 
-def _clipped(pixels, values):
+def _clipped(pair, values):
     """The pixels without the few that stick out: cosmic rays, sky lines, a star's own emission lines."""
+    pixels = pair.ranking
     residual = (pixels.flux - values) * np.sqrt(pixels.weight)
     limit = _CLIP * max(1.0, 1.4826 * np.median(np.abs(residual)))
     limit = max(limit, np.quantile(np.abs(residual), 1 - _MAX_CLIPPED))
     keep = np.abs(residual) <= limit
     if keep.all():
         return None
-    return Pixels(pixels.log_wavelength[keep], pixels.flux[keep], pixels.weight[keep])
+    return _Pair(*(Pixels(p.log_wavelength[keep], p.flux[keep], p.weight[keep]) for p in pair))
 
 
 def _nothing(reason, snr, templates):
@@ -287,7 +303,8 @@ def _nothing(reason, snr, templates):
     )
 
 
-def _result(pixels, match, snr, templates, scale):
+def _result(pair, match, snr, templates, scale):
+    pixels = pair.ranking
     dof, labels = _dof(pixels), templates.subclasses
     order = np.argsort(match.chi2)
     best = order[0]
@@ -295,9 +312,9 @@ def _result(pixels, match, snr, templates, scale):
     excess = match.smooth - dof
     structure = excess / np.sqrt(2 * dof)
     featureless = structure < _MIN_STRUCTURE or excess < _MIN_CONTRAST * dof
-    quality = np.nan if featureless else float(min(1.0, (match.smooth - chi2) / excess))
+    quality = np.nan if featureless else min(1.0, (match.smooth - match.judged) / excess)
     if quality < MIN_QUALITY:
-        other = max(_quality_with(pixels, match, templates, strength) for strength in _STRENGTHS)
+        other = max(_quality_with(pair, match, templates, strength) for strength in _STRENGTHS)
     limit = chi2 + 9.0 * max(1.0, chi2 / dof) + _NEARLY * max(0.0, chi2 - dof)
     near = sorted({labels[k] for k in order if match.chi2[k] <= limit}, key=subclass_number)
     runner_up = next((k for k in order if labels[k] != subclass), None)
@@ -319,7 +336,7 @@ def _result(pixels, match, snr, templates, scale):
         verdict, reason = "unsure", f"the best velocity is at the end of the range, {MAX_VELOCITY:.0f} km/s"
     elif span > 10:
         verdict, reason = "unsure", f"anything from {near[0]} to {near[-1]} fits about as well"
-    known = verdict != "no star" and not featureless
+    known = not featureless and quality >= NO_STAR_QUALITY
     speed = np.array([match.velocity, match.error]) if known else np.array([np.nan, np.nan])
     return SpectrumResult(
         verdict=verdict,
@@ -341,11 +358,11 @@ def _result(pixels, match, snr, templates, scale):
     )
 
 
-def _quality_with(pixels, match, templates, strength):
+def _quality_with(pair, match, templates, strength):
     """The quality that templates with weaker or stronger lines would have, as of stars of another metallicity."""
     flux = np.maximum(templates.flux, 0.01) ** strength  # what this does to the continuum is smooth, so it is no matter
-    again = _match(pixels, np.log10(templates.wavelength.to_value(u.AA)), flux)
-    return (match.smooth - again.chi2.min()) / (match.smooth - _dof(pixels))
+    again = _match(pair, np.log10(templates.wavelength.to_value(u.AA)), flux)
+    return (match.smooth - again.judged) / (match.smooth - _dof(pair.judging))
 
 
 def _model(pixels, values):
