@@ -81,6 +81,7 @@ META = (
     MetaEntry("image_release", str, "Where the pixels came from, e.g. SDSS DR17."),
     MetaEntry("astrometry_release", str, "Where the astrometry came from, e.g. Gaia DR3."),
     MetaEntry("match_radius", float, "Largest separation of an astrometric match at the frame's epoch, in arcsec."),
+    MetaEntry("position_epoch", float, "Julian year of ra and dec; absent: unknown, or not the same for all."),
     MetaEntry("date", str, "UTC date and time of the classification, ISO 8601."),
 )
 """Entries of ``table.meta``, in order; one that does not apply is absent."""
@@ -352,7 +353,7 @@ def build_table(targets, *, astrometry, prediction, flags, inputs_used, radius_s
     count = np.asarray(astrometry.match_count)
     masks = {"match_count": (count < 0) | ((count == 0) & ((flags & unasked) != 0))}
 
-    table = QTable(meta=order_meta(meta))
+    table = QTable(meta=order_meta({"position_epoch": _common_epoch(targets), **meta}))
     for column in columns(classes):
         value = values[column.name]
         mask = masks.get(column.name, _missing(value, column.dtype))
@@ -373,6 +374,12 @@ _RESULTS = {
     "radius_sb",
 }
 _NEVER_MISSING = {"flags", "inputs_used"}
+
+
+def _common_epoch(targets):
+    """Julian year that all positions share; None if one is of another, or of an unknown one."""
+    epochs = np.unique(targets.ref_epoch[np.isfinite(targets.ra) & np.isfinite(targets.dec)])
+    return float(epochs[0]) if len(epochs) == 1 and np.isfinite(epochs[0]) else None
 
 
 def _classification(prediction):

@@ -29,6 +29,7 @@ META_VALUES = {
     "image_release": "SDSS DR17",
     "astrometry_release": "Gaia DR3",
     "match_radius": 3.0,
+    "position_epoch": 2016.0,
     "date": "2024-05-06T07:08:09",
 }
 

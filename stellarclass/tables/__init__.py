@@ -33,7 +33,7 @@ from ..exceptions import InputError, StellarclassWarning
 from . import _fits, _votable
 from ._plain import BLANKS, is_text, plain_column, split_mask, to_text
 
-__all__ = ["FORMATS", "read_table", "table_format", "write_table"]
+__all__ = ["FORMATS", "read_table", "table_format", "votable_file", "write_table"]
 
 FORMATS = {
     "votable": (".vot", ".votable", ".xml"),
@@ -142,6 +142,26 @@ def write_table(table, path, *, overwrite=False, format=None):
         else:
             table.write(part, format=_ASTROPY_NAMES[format])
         os.replace(part, path)
+
+
+def votable_file(table):
+    """A table as the VOTable that `write_table` writes, in memory; `stellarclass.vo.to_votable` tells more of it.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Not changed.
+
+    Returns
+    -------
+    `~astropy.io.votable.tree.VOTableFile`
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If VOTable cannot hold a column.
+    """
+    return _votable.build(_prepared(table))
 
 
 def read_table(path, *, format=None):
