@@ -32,7 +32,7 @@ def add_parser(verbs):
     )
     parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="reference set")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the results and the cells")
-    parser.add_argument("--config", default="mescr-small", help="mescr, mescr-small, or a TOML file (%(default)s)")
+    parser.add_argument("--config", default="mescr-study", help="mescr, mescr-study, or a TOML file (%(default)s)")
     parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="trainings of a variant (%(default)s)")
     parser.add_argument("--variants", nargs="+", metavar="NAME", help="some of the study's variants (all)")
     parser.add_argument("--members", nargs="+", metavar="NAME", help="networks a cell: Base A F G K M (the paper's)")

@@ -16,7 +16,7 @@ from .config import FITTED, KINDS, SECTIONS
 
 __all__ = ["SHIPPED", "read_config"]
 
-SHIPPED = ("default", "mescr", "mescr-small")
+SHIPPED = ("default", "mescr", "mescr-small", "mescr-study")
 """Configurations that come with the package."""
 
 _FOLDER = Path(__file__).parent / "configurations"
