@@ -23,8 +23,8 @@ MAGNITUDE_LIMITS = (14.3, 20.5)
 # How often each star is rendered, and in how many of these its PSF is unknown or one of its bands is missing: maps must
 # hold there, too.
 _RENDERINGS, _UNKNOWN_PSF, _MISSING_BAND = 10, 2, 2
-# Stars whose dust had to be guessed weigh less: they sit out so many of the renderings.
-_SAT_OUT = 3
+# Stars whose dust had to be guessed weigh less: they sit out one of the renderings.
+_SAT_OUT = 1
 _ANCHORS = 100
 _EPOCHS = 25  # each star is seen ten times in each of them
 
