@@ -1,8 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Judge an ensemble on a reference set: `evaluate` makes an `Evaluation`, which holds every number as a table."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 from astropy.table import QTable, Table
@@ -10,12 +12,15 @@ from astropy.table import QTable, Table
 from .. import __version__
 from ..exceptions import InputError
 from ..nets.weights import load_ensemble
+from ..tables import read_table
 from .answers import answers
 from .contenders import contenders, spoken_system
 from .judged import Judged
 from .truth import class_column, radius_column_of, rows_of
 
 __all__ = ["Evaluation", "evaluate"]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # a name, not a folder: see load_ensemble
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,8 @@ class Evaluation:
         The ensemble in question, then those beside it.
     meta : dict
         Versions, digests, date, options.
+    losses : `~astropy.table.Table` or None
+        Losses of the ensemble's members while it was trained, where ``stellarclass train`` left them in its folder.
     """
 
     scores: QTable
@@ -64,6 +71,7 @@ class Evaluation:
     rows: np.ndarray = field(repr=False)
     ensembles: tuple = field(repr=False)
     meta: dict = field(repr=False)
+    losses: Table | None = field(default=None, repr=False)
 
     TABLES = ("scores", "classes", "confusion", "coverage", "by_snr", "differences", "stars")
     """Names of the attributes that are tables."""
@@ -235,11 +243,25 @@ def evaluate(
         rows=chosen,
         ensembles=tuple(whole),
         meta=meta,
+        losses=_losses_of(ensemble),
     )
 
 
 def _loaded(ensemble, device):
     return ensemble if hasattr(ensemble, "predict") else load_ensemble(ensemble, device=device)
+
+
+def _losses_of(ensemble):
+    """What `stellarclass.training.loop.write_losses` left beside the weights; None if nothing."""
+    if hasattr(ensemble, "predict") or _BARE.fullmatch(str(ensemble)):
+        return None
+    path = Path(ensemble) / "losses.ecsv"
+    try:
+        table = Table(read_table(path)) if path.is_file() else None
+    except (InputError, OSError, ValueError):
+        return None  # a picture fewer; the weights themselves are checked elsewhere
+    wanted = {"member", "epoch", "train", "validation"}
+    return table if table is not None and wanted <= set(table.colnames) else None
 
 
 def _check_system(ensemble, label_system):

@@ -318,10 +318,11 @@ def _sample(page, evaluation, star):
             caption=f"All {len(reference)} stars of the set, training and test (Fig. 1 of Deng et al. 2024).",
         )
     rows, shown = _examples(evaluation, star)
+    practice = figures.Practice.of(evaluation.ensembles[0])
     page.figure(
-        figures.figure_composites(reference, rows),
+        figures.figure_composites(reference, rows, practice),
         alt="Two composites of each of some stars",
-        caption="What the paper's network sees: the gri and the urz composite of one star of each class (Fig. A1).",
+        caption="What the paper's network sees: both composites of one star of each class (Fig. A1).",
     )
     page.figure(
         figures.figure_roi(reference, shown),
@@ -329,21 +330,28 @@ def _sample(page, evaluation, star):
         caption="The region of interest on the r band, first box and last, by both rules (Fig. A2).",
     )
     page.figure(
-        figures.figure_augmentation(reference, shown),
+        figures.figure_augmentation(reference, shown, practice),
         alt="Augmented images of a star",
-        caption="The five augmentations of the training set, alike on both composites (Fig. A3).",
+        caption="The augmentations of the training set, alike on both composites (Fig. A3).",
     )
     if len(reference.rows("train")) >= _FEWEST_TRAINING:
         page.figure(
-            figures.figure_set_classes(reference),
-            alt="Classes in the six weighted sets",
-            caption="Classes in the six weighted sets of 9000 draws: training filled, validation hatched; lines are "
-            "what the formula means (Fig. A4).",
+            figures.figure_set_classes(reference, practice),
+            alt="Classes in the weighted sets",
+            caption=f"Classes in the weighted sets of {practice.sampling.draws} draws from the training stars of this "
+            "reference set: training filled, validation hatched; lines are what the formula means (Fig. A4).",
         )
         page.figure(
-            figures.figure_set_values(reference, radius_column=evaluation.meta["radius_column"]),
-            alt="Parallax, proper motion and radius in the six weighted sets",
-            caption="Values in the six sets: median, middle half, 5 to 95 % (Fig. A5).",
+            figures.figure_set_values(reference, practice, radius_column=evaluation.meta["radius_column"]),
+            alt="Parallax, proper motion and radius in the weighted sets",
+            caption="Values in these sets: median, middle half, 5 to 95 % (Fig. A5).",
+        )
+    if evaluation.losses is not None:
+        page.figure(
+            figures.figure_losses(evaluation.losses),
+            alt="Losses of the members by epoch",
+            caption=f"How the members of {evaluation.stars.meta['ensemble']} were trained: loss on the training set "
+            "and on the stars kept back (Fig. A6).",
         )
 
 

@@ -1,21 +1,27 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Pictures of an evaluation, each a figure put together from the functions of `stellarclass.plotting`."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from astropy import units as u
 
 from .. import plotting
+from ..exceptions import InputError
 from ..stamps.mescr import MescrRecipe
+from ..training.config import AugmentationConfig, SamplingConfig
 from ..training.examples import augmented_examples
-from ..training.sampling import MEMBERS, draw_set, expected_shares
+from ..training.sampling import draw_set, expected_shares
 from .judged import SNR_EDGES
 from .truth import class_column, radius_column_of
 
 __all__ = [
+    "Practice",
     "figure_augmentation",
     "figure_calibration",
     "figure_composites",
     "figure_confusion",
+    "figure_losses",
     "figure_radius",
     "figure_roi",
     "figure_sample",
@@ -98,15 +104,44 @@ def figure_calibration(evaluation):
     return figure
 
 
-def figure_composites(reference, rows):
+@dataclass(frozen=True)
+class Practice:
+    """How an ensemble of the paper's kind was trained: by its card, else as the paper has it.
+
+    Attributes
+    ----------
+    recipe : `~stellarclass.stamps.mescr.MescrRecipe`
+    sampling : `~stellarclass.training.config.SamplingConfig`
+    augmentation : `~stellarclass.training.config.AugmentationConfig`
+    seed : int
+    """
+
+    recipe: MescrRecipe
+    sampling: SamplingConfig
+    augmentation: AugmentationConfig
+    seed: int
+
+    @classmethod
+    def of(cls, ensemble):
+        """What the card of an ensemble says; what it does not, or not so that it can be understood, is the paper's."""
+        recipe = ensemble.recipe if isinstance(ensemble.recipe, MescrRecipe) else MescrRecipe()
+        try:
+            config = ensemble.card.training["config"]
+            sampling, augmentation = SamplingConfig(**config["sampling"]), AugmentationConfig(**config["augmentation"])
+            return cls(recipe, sampling, augmentation, abs(int(config["seed"])))
+        except (KeyError, TypeError, ValueError, InputError):
+            return cls(recipe, SamplingConfig(), AugmentationConfig(), 1)
+
+
+def figure_composites(reference, rows, practice):
     """Figure A1: both composites of some stars."""
     figure = _figure(3.2 if len(rows) > 2 else 4.5)
     axes = figure.subplots(2, len(rows), squeeze=False)
     stamps = reference.stamps(np.asarray(rows))
     classes = class_column(reference.table, "spectral_class")[rows]
     for k, name in enumerate(classes):
-        plotting.plot_composite(stamps.images[k], "gri", title=f"{name}, gri", ax=axes[0, k])
-        plotting.plot_composite(stamps.images[k], "urz", title=f"{name}, urz", ax=axes[1, k])
+        for line, channels in enumerate(practice.recipe.combination.split("+")):
+            plotting.plot_composite(stamps.images[k], channels, title=f"{name}, {channels}", ax=axes[line, k])
     return figure
 
 
@@ -120,34 +155,49 @@ def figure_roi(reference, row):
     return figure
 
 
-def figure_augmentation(reference, row, *, seed=1):
-    """Figure A3: the five augmentations on both composites of a star."""
-    inputs = MescrRecipe()(reference.stamps(np.array([row])))
-    examples = augmented_examples(inputs["image_a"][0], inputs["image_b"][0], seed=seed)
+def figure_augmentation(reference, row, practice):
+    """Figure A3: the augmentations on both composites of a star."""
+    inputs = practice.recipe(reference.stamps(np.array([row])))
+    examples = augmented_examples(
+        inputs["image_a"][0], inputs["image_b"][0], config=practice.augmentation, seed=practice.seed
+    )
     figure = _figure(2.9)
-    axes = figure.subplots(2, len(examples))
+    axes = figure.subplots(2, len(examples), squeeze=False)
     for k, (name, images) in enumerate(examples.items()):
-        for line, (image, channels) in enumerate(zip(images, ("gri", "urz"), strict=True)):
+        for line, (image, channels) in enumerate(zip(images, practice.recipe.combination.split("+"), strict=True)):
             plotting.plot_image(image, title=name if line == 0 else "", ax=axes[line, k])
             if k == 0:
                 axes[line, k].set_ylabel(channels)
     return figure
 
 
-def _sets(reference, seed):
+def figure_losses(losses):
+    """Figure A6: training and validation loss of each member by epoch."""
+    figure = _figure(3.4)
+    for ax, column in zip(figure.subplots(1, 2), ("train", "validation"), strict=True):
+        plotting.plot_losses(losses, column=column, ax=ax)
+    return figure
+
+
+def _sets(reference, practice):
     """Training stars, and the draws of each member among them."""
     rows = reference.rows("train")
     classes = class_column(reference.table, "spectral_class")[rows]
-    return rows, classes, {member: draw_set(classes, member=member, seed=seed) for member in MEMBERS}
+    how = practice.sampling
+    options = {"draws": how.draws, "validation": how.validation, "leaky_split": how.leaky_split}
+    return rows, classes, {m: draw_set(classes, member=m, seed=practice.seed, **options) for m in how.members}
 
 
-def figure_set_classes(reference, *, seed=1):
-    """Figure A4: classes in the six weighted sets; lines are the shares that the formula means."""
-    _, classes, sets = _sets(reference, seed)
+def figure_set_classes(reference, practice):
+    """Figure A4: classes in the weighted sets; lines are the shares that the formula means."""
+    _, classes, sets = _sets(reference, practice)
     names, counts = np.unique(classes, return_counts=True)
     shares = dict(zip(names.tolist(), (counts / counts.sum()).tolist(), strict=True))
-    figure = _figure(4.2)
-    for ax, (member, draws) in zip(figure.subplots(2, 3, sharey=True).ravel(), sets.items(), strict=True):
+    figure = _figure(2.1 * -(-len(sets) // 3))
+    axes = figure.subplots(-(-len(sets) // 3), 3, sharey=True, squeeze=False).ravel()
+    for ax in axes[len(sets) :]:
+        ax.remove()
+    for ax, (member, draws) in zip(axes, sets.items(), strict=False):
         parts = {"training": classes[draws.train], "validation": classes[draws.validation]}
         plotting.plot_class_counts(parts, expected=expected_shares(shares, member=member), ax=ax)
         ax.set_title(member, fontsize="medium")
@@ -155,9 +205,9 @@ def figure_set_classes(reference, *, seed=1):
     return figure
 
 
-def figure_set_values(reference, *, radius_column="radius", seed=1):
-    """Figure A5: parallax, proper motion and radius in the six sets and among the test stars."""
-    rows, _, sets = _sets(reference, seed)
+def figure_set_values(reference, practice, *, radius_column="radius"):
+    """Figure A5: parallax, proper motion and radius in the weighted sets and among the test stars."""
+    rows, _, sets = _sets(reference, practice)
     test = reference.rows("test")
     groups = {f"{m}, {part}": rows[getattr(d, part)] for m, d in sets.items() for part in ("train", "validation")}
     groups["all, train"] = rows

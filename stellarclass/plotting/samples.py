@@ -161,6 +161,8 @@ def plot_gaia_cmd(table, *, snr=None, min_parallax_snr=5.0, ax=None):
         size = base * np.clip(np.log10(np.maximum(known, 1)) / 2, 0.25, 1.6)
     for _, chosen, style in by_class(table):
         chosen = chosen & shown
+        if not chosen.any():
+            continue
         ax.scatter(color[chosen], absolute[chosen], s=size[chosen], linewidth=0.2, edgecolor="white", **style)
     ax.invert_yaxis()
     ax.set_xlabel(r"$G_\mathrm{BP} - G_\mathrm{RP}$ (mag)")

@@ -100,13 +100,15 @@ def plot_radius_density(truth, answer, *, ax=None):
     ax = current_axes(ax)
     if len(true):
         # A fraction of a percent of wild answers must not squeeze all others into a corner.
-        both = np.concatenate([true, np.clip(given, *(np.percentile(given, [0.5, 99.5]) * [0.6, 1.7]))])
+        bottom, top = np.percentile(given, 0.5, method="higher"), np.percentile(given, 99.5, method="lower")
+        both = np.concatenate([true, np.clip(given, 0.6 * bottom, 1.7 * top)])
         low, high = both.min() / 1.15, both.max() * 1.15
         edges = np.geomspace(low, high, 70)
         counts, _, _ = np.histogram2d(true, np.clip(given, low * 1.001, high / 1.001), [edges, edges])
         counts = np.where(counts > 0, counts, np.nan)
-        top = max(np.nanmax(counts), 2)
-        image = ax.pcolormesh(edges, edges, counts.T, norm=LogNorm(1, top), cmap="viridis_r", rasterized=True)
+        image = ax.pcolormesh(
+            edges, edges, counts.T, norm=LogNorm(1, max(np.nanmax(counts), 2)), cmap="viridis_r", rasterized=True
+        )
         ticks = LogLocator(subs=(1, 2, 5))
         bar = ax.figure.colorbar(
             image, ax=ax, label="Stars", ticks=ticks, format=FuncFormatter(lambda value, _: f"{value:g}"), pad=0.02
@@ -156,8 +158,11 @@ def plot_residuals(truth, answer, *, relative=False, bins=60, ax=None):
         edge = max(np.percentile(np.abs(off), 98) * 1.2, 1e-3)
         ax.hist(np.clip(off, -edge, edge), np.linspace(-edge, edge, bins + 1), color=_ERROR_COLOR)
         ax.axvline(0, color="0.15", linestyle="--", linewidth=1)
-        note = f"mean {off.mean():+.3f}\nmean |off| {np.abs(off).mean():.3f}\nσ {off.std():.3f} {unit}"
-        ax.text(0.98, 0.94, note, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
+        note = f"mean {off.mean():+.3f}\nMAE {np.abs(off).mean():.3f}\nσ {off.std():.3f} {unit}"
+        box = {"facecolor": "white", "alpha": 0.8, "linewidth": 0}
+        ax.text(
+            0.98, 0.95, note, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35", bbox=box
+        )
         ax.set_xlim(-edge, edge)
     ax.set_xlabel(r"$\log_{10}$(radius / reference) (dex)" if relative else r"Radius − reference ($R_\odot$)")
     ax.set_ylabel("Stars")

@@ -27,7 +27,7 @@ def plot_spectrum(spectrum, result=None, *, ax=None):
     Parameters
     ----------
     spectrum : `~specutils.Spectrum`
-        What was classified; masked pixels are left out.
+        What was classified; masked pixels are left out, and with a result, wavelengths that were not compared.
     result : `~stellarclass.spectroscopy.SpectrumResult`, optional
         What `~stellarclass.spectroscopy.classify_spectrum` said of it: draws the template in the color of the class,
         the difference below, the places of the class's lines at its velocity, and the answer as the legend.
@@ -43,9 +43,13 @@ def plot_spectrum(spectrum, result=None, *, ax=None):
     flux = np.array(spectrum.flux.value, float)
     if spectrum.mask is not None:
         flux[np.broadcast_to(spectrum.mask, flux.shape)] = np.nan
+    if result is not None and result.model is not None:
+        ends = result.model.spectral_axis[[0, -1]].to_value(u.AA)
+        compared = (wavelength >= ends[0] - 1) & (wavelength <= ends[1] + 1)
+        wavelength, flux = wavelength[compared], flux[compared]
     ax.plot(wavelength, flux, color="0.6", linewidth=0.6, label=_name(spectrum))
     shown = flux[np.isfinite(flux)]
-    top = 1.3 * np.percentile(shown, 99.5) if shown.size else 1.0
+    top = 1.25 * np.percentile(shown, 99.8) if shown.size else 1.0
     bottom = min(0.0, np.percentile(shown, 0.5)) if shown.size else 0.0
     if result is not None and result.model is not None:
         bottom = min(bottom, _draw_model(ax, wavelength, flux, result))
@@ -56,7 +60,7 @@ def plot_spectrum(spectrum, result=None, *, ax=None):
     ax.set_xlabel("Vacuum wavelength (Å)")
     unit = spectrum.flux.unit
     ax.set_ylabel(f"Flux density ({unit.to_string('latex_inline')})" if unit != u.one else "Flux")
-    ax.legend(loc="lower right", fontsize="small", framealpha=0.9)
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize="small", frameon=False)
     return ax
 
 
@@ -121,6 +125,6 @@ def _name(spectrum):
 
 def _answer(result):
     if not result.subclass:
-        return f"{result.verdict}; nearest: {result.templates}"
+        return f"{result.verdict}; the nearest template"
     text = f"{result.subclass}, quality {result.quality:.2f}, {result.radial_velocity.to_value(u.km / u.s):+.0f} km/s"
     return text if result.verdict == "star" else f"{result.verdict}: {text}"
