@@ -16,9 +16,9 @@ SIDE = 800
 
 
 @cache
-def simulated(bands="gr"):
-    """A field with many stars; not to be written to."""
-    return simulate.field(seed=11, n_stars=700, r_range=(15, 20.5) * u.mag, bands=bands)
+def simulated():
+    """A field with many stars, in g and r; not to be written to."""
+    return simulate.field(seed=11, n_stars=700, r_range=(15, 20.5) * u.mag, bands="gr")
 
 
 def cut(frame, x0=700, y0=300, side=SIDE):
@@ -39,14 +39,18 @@ def cut(frame, x0=700, y0=300, side=SIDE):
     )
 
 
+def parts(contents, bands, **square):
+    """Squares of some frames of a field, see `cut`."""
+    return Field(contents.key, {b: cut(contents.frames[b], **square) for b in bands}, contents.missing)
+
+
 @cache
-def small_field(bands="gr"):
+def small_field(bands="gr", side=SIDE):
     """Its middle, in as many bands; not to be written to."""
-    contents = simulated(bands).contents
-    return Field(contents.key, {b: cut(f) for b, f in contents.frames.items()}, contents.missing)
+    return parts(simulated().contents, bands, side=side)
 
 
-def small_simulated(bands="gr"):
+def small_simulated(bands="gr", side=SIDE):
     """The same with Gaia's rows and the truth, to be written to disk."""
-    sky = simulated(bands)
-    return SimulatedField(sky.truth, sky.gaia, small_field(bands), sky.conditions)
+    sky = simulated()
+    return SimulatedField(sky.truth, sky.gaia, small_field(bands, side), sky.conditions)

@@ -39,6 +39,9 @@ def add_parser(verbs):
     one.add_argument("--center", metavar='"RA DEC"', help="middle of the field in degrees (by the seed)")
     two = parser.add_argument_group("with --compare")
     two.add_argument("--gaia", type=Path, metavar="TABLE", help="real Gaia rows, to compare their errors with")
+    two.add_argument(
+        "--permutations", type=not_negative, metavar="N", help="tests of the classifiers with nothing to find (2)"
+    )
     two.add_argument("--report", type=Path, metavar="DIR", help=f"folder for the report ({_REPORT})")
     add_common(parser)
 
@@ -63,7 +66,7 @@ def run(args):
 def _check(args):
     from ..exceptions import InputError
 
-    strangers = ("gaia", "report") if args.output is not None else ("stars", "center")
+    strangers = ("gaia", "permutations", "report") if args.output is not None else ("stars", "center")
     given = [name for name in strangers if getattr(args, name) is not None]
     if given:
         other = "--compare" if args.output is not None else "--output"
@@ -99,7 +102,8 @@ def _center(text):
 def _compare(args):
     from .._progress import progress_bar
     from ..archives import LocalSAS
-    from ..evaluation.fidelity import compare_field, compare_gaia, pooled_verdict
+    from ..evaluation.fidelity import compare_field, pooled_verdict
+    from ..evaluation.fidelity_gaia import compare_gaia
     from ..evaluation.fidelity_report import text_table, write_report
     from ..exceptions import InputError
     from ..tables import read_table
@@ -109,6 +113,7 @@ def _compare(args):
     if not args.compare.is_dir():
         raise InputError(f"there is no folder {args.compare}")
     gaia = None if args.gaia is None else compare_gaia(read_table(args.gaia), seed=args.seed)
+    permutations = 2 if args.permutations is None else args.permutations
     images = LocalSAS(args.compare)
     keys, results = images.keys(), []
     with progress_bar(len(keys), enabled=show_progress(args), desc="Twins", unit="field") as bar:
@@ -116,12 +121,13 @@ def _compare(args):
             for band, reason in real.errors.items():
                 _complain(f"warning: {band} of field {real.key} is left out: {reason}")
             if real.frames:
-                results.append(compare_field(real, seed=args.seed))
+                results.append(compare_field(real, seed=args.seed, permutations=permutations))
             bar.update()
     if not results:
         raise InputError(f"no frame in {args.compare} could be read")
     results.sort(key=lambda result: result.key)
-    pooled = pooled_verdict(results, seed=args.seed) if len(results) > 1 else None
+    several = len(results) > 1
+    pooled = pooled_verdict(results, seed=args.seed, permutations=permutations) if several else None
     paths = write_report(args.report or _REPORT, results, pooled=pooled, gaia=gaia, seed=args.seed)
     print("\n".join(text_table(results, pooled=pooled, gaia=gaia)))
     print(f"report: {paths[0]}, numbers: {paths[1]}")

@@ -6,44 +6,33 @@ from itertools import pairwise
 
 import numpy as np
 from astropy import units as u
-from astropy.table import QTable
 from scipy import ndimage
-from scipy.spatial import cKDTree
 
 from ..archives.base import BANDS, FieldKey
-from ..simulate import observe_astrometry
 from ..simulate.framepsf import adaptive_moments
 from ..simulate.framesources import aperture_fluxes, detect
 from ..simulate.twins import Twin, twin
 from ..stamps.cutouts import cut_field, field_psf
 from ..stamps.photometry import asinh_magnitude, asinh_magnitude_error, measure
+from .isolated import isolated_stars, lonely
 from .tellapart import FEATURES, Verdict, center_pixels, stamp_features, tell_apart
 
 __all__ = [
-    "ISOLATION",
     "WING_RINGS",
     "BandFidelity",
     "Fidelity",
     "compare_field",
-    "compare_gaia",
-    "isolated_stars",
     "magnitudes",
     "pooled_verdict",
 ]
 
 PIXEL = 0.396
 """Arcsec per pixel."""
-ISOLATION = 8.0
-"""Arcsec around an isolated star within which nothing is brighter than 3 mag fainter than itself."""
 WING_RINGS = (2.0, 3.0, 4.0, 5.0, 6.5, 8.0, 10.0, 12.5)
 """Edges in pixels of the rings in which a star's wings are compared."""
 
-_FAINTER = 3.0
-_MAGNITUDES = (14.5, 20.8)  # of isolated stars, in the reference band
-_SIGNAL = 20.0
 _FWHM = 2 * np.sqrt(2 * np.log(2)) * PIXEL
 _REFERENCES = "rigzu"
-_MOST_STARS = 500
 
 
 @dataclass(frozen=True)
@@ -124,7 +113,7 @@ class Fidelity:
     inputs: dict = field(default_factory=dict)
 
 
-def compare_field(real, *, seed=0, empirical=True, simulated=None):
+def compare_field(real, *, seed=0, empirical=True, simulated=None, permutations=0):
     """Make a twin of a real field and measure both.
 
     Parameters
@@ -137,6 +126,8 @@ def compare_field(real, *, seed=0, empirical=True, simulated=None):
         See `stellarclass.simulate.twins.twin`.
     simulated : `~stellarclass.simulate.twins.Twin`, optional
         A twin that has been made already.
+    permutations : int
+        See `stellarclass.evaluation.tellapart.tell_apart`.
 
     Returns
     -------
@@ -151,15 +142,15 @@ def compare_field(real, *, seed=0, empirical=True, simulated=None):
         whole = np.all([(s.masks[:, k] == 0).all((1, 2)) for s in stamps], axis=0)
         pair = tuple(_classifier_inputs(s[whole], k, stamps[0].sky_sigma[whole, k]) for s in stamps)
         inputs[band] = (*pair, np.flatnonzero(whole))
-        verdict = tell_apart(*pair, seed=seed) if whole.sum() >= 20 else None
+        verdict = tell_apart(*pair, seed=seed, permutations=permutations) if whole.sum() >= 20 else None
         bands[band] = _compare_band(real.frames[band], simulated.contents.frames[band], stamps, k, verdict)
     photometry = _photometry(real, simulated, BANDS.index(reference), known)
     result = Fidelity(real.key, real, simulated, bands, None, len(stamps[0]), stamps, photometry, inputs)
-    result.verdict = pooled_verdict([result], seed=seed)
+    result.verdict = pooled_verdict([result], seed=seed, permutations=permutations)
     return result
 
 
-def pooled_verdict(results, *, seed=0):
+def pooled_verdict(results, *, seed=0, permutations=0):
     """Whether isolated stars of all fields and in all their bands can be told apart.
 
     Parameters
@@ -168,6 +159,8 @@ def pooled_verdict(results, *, seed=0):
         Only bands that all fields have take part.
     seed : int
         Of the classifiers.
+    permutations : int
+        See `stellarclass.evaluation.tellapart.tell_apart`.
 
     Returns
     -------
@@ -190,70 +183,7 @@ def pooled_verdict(results, *, seed=0):
     if len(real["features"]) < 20:
         return None
     names = [f"{band} {name}" for band in common for name in FEATURES]
-    return tell_apart(real, simulated, seed=seed, names=names)
-
-
-def isolated_stars(real, simulated):
-    """Stamps of isolated stars, real and simulated.
-
-    Parameters
-    ----------
-    real : `~stellarclass.archives.base.Field`
-    simulated : `~stellarclass.simulate.twins.Twin`
-        Its twin.
-
-    Returns
-    -------
-    coordinates : ndarray, shape (N, 2)
-        Right ascension and declination in degrees.
-    stamps : tuple of `~stellarclass.stamps.Stamps`
-        Real and simulated, centered on where each star was found on its own frame in the reference band (r if there is
-        one), at most 500.
-    known : ndarray of bool
-        Sources of the twin's truth that are neither saturated nor near the edge.
-
-    Notes
-    -----
-    A star has 14.5 < r < 20.8 and S/N > 20, no neighbor within `ISOLATION` that is brighter than 3 mag fainter, is as
-    concentrated as a star on both sides, and is nowhere saturated. The same is asked of both, so that no choice gives
-    the simulation away.
-    """
-    reference = next(b for b in _REFERENCES if b in real.frames)
-    k = BANDS.index(reference)
-    truth, frame = simulated.truth, real.frames[reference]
-    flux, error = truth["measured"][:, k], truth["measured_err"][:, k]
-    ra, dec = truth["ra"].to_value(u.deg), truth["dec"].to_value(u.deg)
-    x, y = frame.wcs.wcs_world2pix(ra, dec, 0)
-    ny, nx = frame.data.shape
-    with np.errstate(invalid="ignore", divide="ignore"):
-        magnitude = 22.5 - 2.5 * np.log10(np.maximum(flux, 1e-9))
-    inner = (x > 34) & (x < nx - 35) & (y > 34) & (y < ny - 35) & np.isfinite(flux)
-    rows = np.flatnonzero(
-        inner & (magnitude > _MAGNITUDES[0]) & (magnitude < _MAGNITUDES[1]) & (flux > _SIGNAL * error)
-    )
-    places = np.stack([x, y], 1)
-    near = cKDTree(places).query_ball_point(places[rows], ISOLATION / PIXEL)
-    limit = flux * 10 ** (-0.4 * _FAINTER)
-    alone = [not (flux[[j for j in group if j != i]] > limit[i]).any() for i, group in zip(rows, near, strict=True)]
-    rows = rows[np.array(alone, bool)][:_MOST_STARS]
-    # Each side has the PSF of its own: a twin whose stars are too wide is to be told by it, not to lose them here.
-    stamps = [cut_field(f, ra[rows], dec[rows]) for f in (real, simulated.contents)]
-    good = np.ones(len(rows), bool)
-    for side in stamps:
-        side.offsets[:] += _own_center(side, k)[:, None, :]
-        measured = measure(side)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = measured.apertures[:, k, 2] / measured.flux[:, k]
-        good &= (np.abs(ratio - 1) < 0.12) & (side.masks[:, k] == 0).all((1, 2))
-    return np.stack([ra[rows], dec[rows]], 1)[good], tuple(s[good] for s in stamps), inner
-
-
-def _own_center(stamps, k):
-    """Where the star of each stamp is from where it should be, in pixels: by its own light in band number k."""
-    images, offsets = stamps.images[:, k].astype(float), stamps.offsets[:, k]
-    crop, center = center_pixels(images, offsets, 10)
-    found, _ = adaptive_moments(crop)
-    return np.nan_to_num(found - center)
+    return tell_apart(real, simulated, seed=seed, permutations=permutations, names=names)
 
 
 def _classifier_inputs(stamps, k, sigma):
@@ -326,11 +256,8 @@ def _photometry(real, simulated, k, known):
     truth, frame = simulated.truth, real.frames[BANDS[k]]
     flux = truth["measured"][:, k]
     rows = np.flatnonzero(known & (flux > 5 * truth["measured_err"][:, k]))
-    places = np.stack(frame.wcs.wcs_world2pix(truth["ra"].value, truth["dec"].value, 0), 1)
-    near = cKDTree(places).query_ball_point(places[rows], 12)
-    limit = flux * 10 ** (-0.4 * _FAINTER)
-    alone = [not (flux[[j for j in group if j != i]] > limit[i]).any() for i, group in zip(rows, near, strict=True)]
-    rows = rows[np.array(alone, bool)]
+    x, y = frame.wcs.wcs_world2pix(truth["ra"].value, truth["dec"].value, 0)
+    rows = lonely(x, y, flux, rows, radius=12)
     rows = rows[:: max(1, len(rows) // 1500)]
     ra, dec = truth["ra"][rows].to_value(u.deg), truth["dec"][rows].to_value(u.deg)
     result = {"truth": np.asarray(truth["flux"][rows])}
@@ -360,70 +287,3 @@ def magnitudes(photometry, name):
     """
     flux, error = photometry[name], photometry[name + "_err"]
     return asinh_magnitude(flux), asinh_magnitude_error(flux, error)
-
-
-@u.quantity_input(width=u.mag)
-def compare_gaia(table, *, seed=0, width=1 * u.mag):
-    """Gaia's quoted errors beside those that the simulation gives the same stars.
-
-    Parameters
-    ----------
-    table : `~astropy.table.Table`
-        Real rows: ``phot_g_mean_mag``, ``parallax``, ``parallax_error``, ``pmra``, ``pmra_error``, ``pmdec``,
-        ``pmdec_error``, if there are any also ``bp_rp``, ``ra``, ``dec``.
-    seed : int
-        Of the simulated errors.
-    width : `~astropy.units.Quantity`
-        Of the bins in G.
-
-    Returns
-    -------
-    `~astropy.table.QTable`
-        A row per bin with at least ten stars: ``g_mag`` (its middle), ``n_stars``, and for each of parallax, pmra,
-        pmdec the median error ``..._real`` and ``..._simulated``.
-    """
-    g = _column(table, "phot_g_mean_mag", u.mag)
-    usable = np.isfinite(g) & np.isfinite(_column(table, "parallax_error", u.mas)) & (g < 21)
-    units = {"parallax": u.mas, "pmra": u.mas / u.yr, "pmdec": u.mas / u.yr}
-    stars = QTable({"g_mag": g[usable] * u.mag})
-    bp_rp = _column(table, "bp_rp", u.mag)[usable] if "bp_rp" in table.colnames else np.full(usable.sum(), np.nan)
-    stars["bp_rp"] = np.where(np.isfinite(bp_rp), bp_rp, 0.9) * u.mag
-    for name, unit in units.items():
-        stars[name] = np.nan_to_num(_column(table, name, unit)[usable]) * unit
-    stars["radius"], stars["teff"] = np.full(len(stars), 1.0) * u.solRad, np.full(len(stars), 5800.0) * u.K
-    if {"ra", "dec"} <= set(table.colnames):
-        for name in ("ra", "dec"):
-            stars[name] = _column(table, name, u.deg)[usable] * u.deg
-        density = _density(stars["ra"].value, stars["dec"].value)
-    else:
-        density = 2.0
-    seen = observe_astrometry(stars, seed=seed, density=density / u.arcmin**2)
-    step = width.to_value(u.mag)
-    edges = np.arange(np.floor(g[usable].min(initial=21)), 21 + step, step)
-    rows = []
-    for low, high in pairwise(edges):
-        part = (g[usable] >= low) & (g[usable] < high)
-        if part.sum() < 10:
-            continue
-        row = {"g_mag": (low + high) / 2 * u.mag, "n_stars": int(part.sum())}
-        for name, unit in units.items():
-            row[name + "_real"] = np.nanmedian(_column(table, name + "_error", unit)[usable][part]) * unit
-            row[name + "_simulated"] = np.nanmedian(seen[name + "_error"].to_value(unit)[part]) * unit
-        rows.append(row)
-    return QTable(rows) if rows else QTable()
-
-
-def _density(ra, dec, neighbors=20):
-    """Sources of the table per square arcminute around each of them."""
-    if len(ra) <= neighbors:
-        return np.full(len(ra), 2.0)
-    places = 60 * np.stack([(ra - np.median(ra) + 180) % 360 * np.cos(np.radians(dec)), dec], 1)
-    distance = cKDTree(places).query(places, k=neighbors + 1)[0][:, -1]
-    return neighbors / (np.pi * np.maximum(distance, 0.05) ** 2)
-
-
-def _column(table, name, unit):
-    column = table[name]
-    values = u.Quantity(np.ma.filled(np.ma.asarray(getattr(column, "value", column)).astype(float), np.nan))
-    own = getattr(column, "unit", None)
-    return (values.value * (own or unit)).to_value(unit)

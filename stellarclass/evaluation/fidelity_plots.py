@@ -31,6 +31,19 @@ def _figure(width, height, rows=1, columns=1, **options):
     return figure, np.atleast_1d(figure.subplots(rows, columns, **options)).ravel()
 
 
+def _panels(result, draw, *, xlabel, ylabel="", log=False, legend="best", share=True):
+    """One panel per band side by side: ``draw(ax, band, measured)`` fills each and returns its title."""
+    figure, axes = _figure(2.6 * len(result.bands), 2.6, 1, len(result.bands), sharey=share)
+    for ax, (band, measured) in zip(axes, result.bands.items(), strict=True):
+        ax.set_title(draw(ax, band, measured), fontsize="medium")
+        ax.set_xlabel(xlabel)
+        if log:
+            ax.set_yscale("log")
+    axes[0].set_ylabel(ylabel)
+    axes[0].legend(fontsize="x-small", loc=legend)
+    return figure
+
+
 def _scaled(image, noise):
     return np.arcsinh(image / (2 * noise))
 
@@ -107,18 +120,16 @@ def plot_noise(result):
     -------
     `~matplotlib.figure.Figure`
     """
-    figure, axes = _figure(2.6 * len(result.bands), 2.6, 1, len(result.bands))
-    for ax, (band, measured) in zip(axes, result.bands.items(), strict=True):
+
+    def draw(ax, band, measured):
         step = float(np.median(result.real.frames[band].nanomaggies_per_count)) / measured.noise[0]
         edges = np.arange(-4 - step / 2, 6 + step, step * max(1, round(0.15 / step)))
         for name, color, contents in (("real", REAL, result.real), ("simulated", TWIN, result.twin.contents)):
             pixels = contents.frames[band].data[::2, ::2].ravel() / measured.noise[0]
             ax.hist(pixels, edges, histtype="step", color=color, label=name, density=True)
-        ax.set_yscale("log")
-        ax.set_title(f"{band}: rms {100 * (measured.noise_ratio - 1):+.1f} %", fontsize="medium")
-        ax.set_xlabel("pixel / noise")
-    axes[0].legend(fontsize="x-small", loc="lower center")
-    return figure
+        return f"{band}: rms {100 * (measured.noise_ratio - 1):+.1f} %"
+
+    return _panels(result, draw, xlabel="pixel / noise", log=True, legend="lower center", share=False)
 
 
 def plot_widths(result):
@@ -132,15 +143,13 @@ def plot_widths(result):
     -------
     `~matplotlib.figure.Figure`
     """
-    figure, axes = _figure(2.6 * len(result.bands), 2.6, 1, len(result.bands))
-    for ax, (band, measured) in zip(axes, result.bands.items(), strict=True):
+
+    def draw(ax, band, measured):
         for name, color, values in zip(("real", "simulated"), (REAL, TWIN), measured.fwhm, strict=True):
             ax.step(np.sort(values), np.linspace(0, 1, len(values)), where="post", color=color, label=name)
-        ax.set_title(f"{band}: {100 * (measured.fwhm_ratio - 1):+.1f} %", fontsize="medium")
-        ax.set_xlabel("FWHM [arcsec]")
-    axes[0].set_ylabel("share of stars")
-    axes[0].legend(fontsize="x-small")
-    return figure
+        return f"{band}: {100 * (measured.fwhm_ratio - 1):+.1f} %"
+
+    return _panels(result, draw, xlabel="FWHM [arcsec]", ylabel="share of stars", share=False)
 
 
 def plot_wings(result):
@@ -154,17 +163,14 @@ def plot_wings(result):
     -------
     `~matplotlib.figure.Figure`
     """
-    figure, axes = _figure(2.6 * len(result.bands), 2.6, 1, len(result.bands), sharey=True)
     middles = PIXEL * (np.array(WING_RINGS[1:]) + np.array(WING_RINGS[:-1])) / 2
-    for ax, (band, measured) in zip(axes, result.bands.items(), strict=True):
+
+    def draw(ax, band, measured):
         for name, color, marker, values in zip(("real", "simulated"), (REAL, TWIN), "o+", measured.wings, strict=True):
             ax.plot(middles, values, color=color, marker=marker, label=name, lw=1)
-        ax.set_yscale("log")
-        ax.set_title(band, fontsize="medium")
-        ax.set_xlabel("radius [arcsec]")
-    axes[0].set_ylabel("brightness / flux [per pixel]")
-    axes[0].legend(fontsize="x-small")
-    return figure
+        return band
+
+    return _panels(result, draw, xlabel="radius [arcsec]", ylabel="brightness / flux [per pixel]", log=True)
 
 
 def plot_counts(result):
@@ -178,16 +184,13 @@ def plot_counts(result):
     -------
     `~matplotlib.figure.Figure`
     """
-    figure, axes = _figure(2.6 * len(result.bands), 2.6, 1, len(result.bands), sharey=True)
-    for ax, (band, measured) in zip(axes, result.bands.items(), strict=True):
+
+    def draw(ax, band, measured):
         for name, color, values in zip(("real", "simulated"), (REAL, TWIN), measured.counts, strict=True):
             ax.stairs(np.maximum(values, 0.5), measured.edges, color=color, label=name)
-        ax.set_yscale("log")
-        ax.set_title(band, fontsize="medium")
-        ax.set_xlabel("magnitude")
-    axes[0].set_ylabel("sources per 0.5 mag")
-    axes[0].legend(fontsize="x-small")
-    return figure
+        return band
+
+    return _panels(result, draw, xlabel="magnitude", ylabel="sources per 0.5 mag", log=True)
 
 
 def plot_errors(result):
@@ -201,9 +204,9 @@ def plot_errors(result):
     -------
     `~matplotlib.figure.Figure`
     """
-    figure, axes = _figure(2.6 * len(result.bands), 2.6, 1, len(result.bands), sharey=True)
     fluxes = result.photometry
-    for ax, band in zip(axes, result.bands, strict=True):
+
+    def draw(ax, band, measured):
         k = BANDS.index(band)
         for name, color, label in (("real", REAL, "real, quoted"), ("twin", TWIN, "simulated, quoted")):
             magnitude, error = magnitudes(fluxes, name)
@@ -215,13 +218,10 @@ def plot_errors(result):
             off = (fluxes["twin"][:, k] - truth) / truth * 1.0857
         middles, scatter = _binned_scatter(magnitude, off)
         ax.plot(middles, scatter, "s-", ms=3, lw=1, color="#0072B2", label="simulated, true")
-        ax.set_yscale("log")
         ax.set_ylim(2e-3, 2)
-        ax.set_title(band, fontsize="medium")
-        ax.set_xlabel("magnitude")
-    axes[0].set_ylabel("error [mag]")
-    axes[0].legend(fontsize="x-small")
-    return figure
+        return band
+
+    return _panels(result, draw, xlabel="magnitude", ylabel="error [mag]", log=True)
 
 
 def _binned_scatter(magnitude, off):

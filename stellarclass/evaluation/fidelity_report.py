@@ -12,6 +12,7 @@ from astropy import units as u
 
 from .. import __version__
 from . import fidelity_plots as plots
+from .tellapart import chance_limit
 
 __all__ = ["numbers", "text_table", "write_report"]
 
@@ -39,11 +40,17 @@ def _round(value, digits=4):
     return None if value is None or not np.isfinite(value) else round(float(value), digits)
 
 
-def _verdict(verdict):
+def _all_verdicts(results, pooled):
+    found = [v for result in results for v in (*(m.verdict for m in result.bands.values()), result.verdict)]
+    return [v for v in (*found, pooled) if v is not None]
+
+
+def _verdict(verdict, everyone):
     if verdict is None:
         return None
     return {
         "auc": _round(verdict.auc),
+        "auc_by_chance_95_percent": _round(chance_limit(everyone, verdict.n_stars)),
         "auc_low": _round(verdict.low),
         "auc_high": _round(verdict.high),
         "by_classifier": {name: _round(value) for name, value in verdict.by_classifier.items()},
@@ -69,7 +76,7 @@ def numbers(results, *, pooled=None, gaia=None, seed=None):
     -------
     dict
     """
-    fields = {}
+    fields, everyone = {}, _all_verdicts(results, pooled)
     for result in results:
         bands = {}
         for band, m in result.bands.items():
@@ -85,15 +92,20 @@ def numbers(results, *, pooled=None, gaia=None, seed=None):
                 "counts_real": m.counts[0].tolist(),
                 "counts_twin": m.counts[1].tolist(),
                 "counts_first_magnitude": float(m.edges[0]),
-                "told_apart": _verdict(m.verdict),
+                "told_apart": _verdict(m.verdict, everyone),
             }
         fields[str(result.key)] = {
             "isolated_stars": result.stars,
             "missing_bands": sorted(set("ugriz") - set(result.bands)),
-            "told_apart": _verdict(result.verdict),
+            "told_apart": _verdict(result.verdict, everyone),
             "bands": bands,
         }
-    content = {"stellarclass": __version__, "seed": seed, "fields": fields, "told_apart_all_fields": _verdict(pooled)}
+    content = {
+        "stellarclass": __version__,
+        "seed": seed,
+        "fields": fields,
+        "told_apart_all_fields": _verdict(pooled, everyone),
+    }
     if gaia is not None and len(gaia):
         content["gaia"] = {name: [_round(v) for v in u.Quantity(gaia[name]).value] for name in gaia.colnames}
     return content
@@ -111,19 +123,23 @@ def text_table(results, *, pooled=None, gaia=None):
     -------
     list of str
     """
-    lines = ["field         band  stars  noise   FWHM    FWHM 10 % 90 %   AUC    68 % interval  worst classifier"]
+    everyone = _all_verdicts(results, pooled)
+    lines = [
+        "field         band  stars  noise   FWHM    FWHM 10 % 90 %   AUC    68 % interval  null 95 %  worst classifier"
+    ]
     for result in results:
         for band, m in result.bands.items():
             low, _, high = m.fwhm_quantiles
             lines.append(
                 f"{result.key!s:13} {band:5} {_count(m.verdict):>5}  {m.noise_ratio:.3f}  {_number(m.fwhm_ratio)}   "
-                f"{_number(low)}  {_number(high)}   {_words(m.verdict)}"
+                f"{_number(low)}  {_number(high)}   {_words(m.verdict, everyone)}"
             )
-        lines.append(f"{result.key!s:13} all   {_count(result.verdict):>5}  {'':39}{_words(result.verdict)}")
+        lines.append(f"{result.key!s:13} all   {_count(result.verdict):>5}  {'':39}{_words(result.verdict, everyone)}")
     if pooled is not None:
-        lines.append(f"{'all fields':13} all   {_count(pooled):>5}  {'':39}{_words(pooled)}")
+        lines.append(f"{'all fields':13} all   {_count(pooled):>5}  {'':39}{_words(pooled, everyone)}")
     lines.append("")
-    lines.append("noise and FWHM: simulated over real; AUC: 0.5 is telling them apart by guessing, 1 with certainty")
+    lines.append("noise and FWHM: simulated over real; AUC: 0.5 is telling them apart by guessing, 1 with certainty;")
+    lines.append("null 95 %: what it stays below in 95 % of cases if there is nothing to find, by swapping in pairs")
     if gaia is not None and len(gaia):
         ratio = (gaia["parallax_simulated"] / gaia["parallax_real"]).to_value(u.one)
         lines.append(
@@ -142,11 +158,12 @@ def _count(verdict):
     return "-" if verdict is None else str(verdict.n_stars)
 
 
-def _words(verdict):
+def _words(verdict, everyone):
     if verdict is None:
         return "too few stars"
     worst = max(verdict.by_classifier, key=verdict.by_classifier.get)
-    return f"{verdict.auc:.3f}  {verdict.low:.3f}-{verdict.high:.3f}    {worst}"
+    limit = _number(chance_limit(everyone, verdict.n_stars))
+    return f"{verdict.auc:.3f}  {verdict.low:.3f}-{verdict.high:.3f}    {limit}      {worst}"
 
 
 def write_report(folder, results, *, pooled=None, gaia=None, seed=None):

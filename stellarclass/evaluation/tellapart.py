@@ -9,7 +9,7 @@ from scipy import stats
 
 from ..simulate.framepsf import adaptive_moments
 
-__all__ = ["FEATURES", "Verdict", "center_pixels", "stamp_features", "tell_apart"]
+__all__ = ["FEATURES", "Verdict", "center_pixels", "chance_limit", "stamp_features", "tell_apart"]
 
 _HALF = 20  # pixels: the part of a stamp that is looked at, 8 arcsec to each side
 _RINGS = (0.0, 1.0, 1.6, 2.3, 3.2, 4.2, 5.5, 7.5, 10.0, 14.0, 20.0)
@@ -49,6 +49,9 @@ class Verdict:
         Features that tell most on their own: the AUC of each, the worst first.
     n_stars : int
         Pairs of a real and a simulated star.
+    by_chance : tuple of float
+        What ``auc`` would be if there were nothing to find: the same done again with real and simulated swapped in
+        pairs drawn at random. See `chance_limit`.
     """
 
     auc: float
@@ -57,6 +60,7 @@ class Verdict:
     by_classifier: dict
     importance: dict
     n_stars: int
+    by_chance: tuple = ()
 
 
 def stamp_features(images, offsets, *, sigma):
@@ -220,7 +224,7 @@ def _classifiers(seed):
     }  # fmt: skip
 
 
-def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, names=FEATURES):
+def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, permutations=0, names=FEATURES):
     """Train classifiers to tell real stamps from simulated ones, and test them on stars they have not seen.
 
     Parameters
@@ -228,13 +232,16 @@ def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, name
     real, simulated : dict of str to ndarray
         ``features`` (N, F) and ``pixels`` (N, P), row by row of the same stars.
     groups : ndarray of int, shape (N,), optional
-        Stars with the same number are never split between training and test; by default each stands for itself.
+        Stars with the same number are never split between training and test; by default each stands for itself. Both
+        stamps of a star are always on the same side.
     seed : int
-        Of folds, classifiers and bootstrap.
+        Of folds, classifiers, bootstrap and permutations.
     folds : int
         Parts of the cross-validation.
     repeats : int
         Times that it is done, each with other parts.
+    permutations : int
+        Times that all is done again with nothing to find, for `Verdict.by_chance`.
     names : sequence of str, shape (F,)
         Of the features.
 
@@ -242,14 +249,48 @@ def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, name
     -------
     Verdict
     """
-    from sklearn.base import clone
-    from sklearn.metrics import roc_auc_score
-
     n = len(real["features"])
     rng = np.random.default_rng(seed)
     groups = np.arange(n) if groups is None else np.asarray(groups)
     label = np.repeat([1, 0], n)
     both = {name: np.concatenate([real[name], simulated[name]]) for name in real}
+    scores = _scores(both, groups, rng, seed, folds, repeats)
+    aucs = {name: _auc(label, s) for name, s in scores.items()}
+    best = max(aucs, key=aucs.get)
+    drawn = []
+    for _ in range(200):
+        rows = rng.integers(0, n, n)
+        drawn.append(_auc(label, scores[best][np.concatenate([rows, rows + n])]))
+    low, high = np.percentile(drawn, [16, 84])
+    single = {}
+    for k, name in enumerate(names):
+        values = both["features"][:, k]
+        ok = np.isfinite(values)
+        if ok.sum() > 10 and len(set(label[ok])) == 2:
+            single[name] = _auc(label[ok], values[ok])
+    order = sorted(single, key=lambda name: -abs(single[name] - 0.5))
+    chance = []
+    for _ in range(permutations):
+        rows = np.arange(n) + n * (rng.random(n) < 0.5)
+        rows = np.concatenate([rows, (rows + n) % (2 * n)])
+        nothing = _scores({k: v[rows] for k, v in both.items()}, groups, rng, seed, folds, repeats)
+        chance.append(max(_auc(label, s) for s in nothing.values()))
+    importance = {name: single[name] for name in order}
+    return Verdict(aucs[best], float(low), float(high), aucs, importance, n, tuple(chance))
+
+
+def _auc(label, score):
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(label, score))
+
+
+def _scores(both, groups, rng, seed, folds, repeats):
+    """Cross-validated scores of each classifier: the first half of the rows is real, the second simulated."""
+    from sklearn.base import clone
+
+    n = len(groups)
+    label = np.repeat([1, 0], n)
     scores = {}
     for name, (kind, model) in _classifiers(seed).items():
         if kind not in both:
@@ -267,18 +308,28 @@ def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, name
                     fitted.set_params(pca__n_components=min(40, train.sum() // 2, x.shape[1]))
                 total[test] += fitted.fit(x[train], label[train]).predict_proba(x[test])[:, 1]
         scores[name] = total
-    aucs = {name: float(roc_auc_score(label, s)) for name, s in scores.items()}
-    best = max(aucs, key=aucs.get)
-    drawn = []
-    for _ in range(200):
-        rows = rng.integers(0, n, n)
-        drawn.append(roc_auc_score(np.repeat([1, 0], n), scores[best][np.concatenate([rows, rows + n])]))
-    low, high = np.percentile(drawn, [16, 84])
-    single = {}
-    for k, name in enumerate(names):
-        values = both["features"][:, k]
-        ok = np.isfinite(values)
-        if ok.sum() > 10 and len(set(label[ok])) == 2:
-            single[name] = float(roc_auc_score(label[ok], values[ok]))
-    order = sorted(single, key=lambda name: -abs(single[name] - 0.5))
-    return Verdict(aucs[best], float(low), float(high), aucs, {name: single[name] for name in order}, n)
+    return scores
+
+
+def chance_limit(verdicts, n_stars, *, share=0.95):
+    """AUC that so many stars stay below by chance in most cases, the best of all classifiers taken.
+
+    Parameters
+    ----------
+    verdicts : list of Verdict
+        Whose permutations are to be used. An AUC with nothing to find scatters as one over the root of the number of
+        stars, which puts those of all fields and bands on one scale.
+    n_stars : int
+        Pairs of stars.
+    share : float
+        Of the cases.
+
+    Returns
+    -------
+    float
+        By mean and standard deviation of the permutations, as of a normal distribution; NaN with fewer than three.
+    """
+    excess = np.array([(auc - 0.5) * np.sqrt(v.n_stars) for v in verdicts for auc in v.by_chance])
+    if len(excess) < 3:
+        return float("nan")
+    return float(0.5 + (excess.mean() + stats.norm.ppf(share) * excess.std(ddof=1)) / np.sqrt(n_stars))

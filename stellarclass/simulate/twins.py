@@ -17,7 +17,7 @@ from ..archives.base import BANDS, Field
 from ..exceptions import InputError
 from ..stamps import detector
 from ..stamps.psf import measure_psf
-from .framenoise import bad_columns, bridge, measure_noise, mesh_background, shorten, sky_in_counts
+from .framenoise import bad_columns, blank_noise, bridge, measure_noise, mesh_background, shorten, sky_in_counts
 from .framepsf import FramePsf, measure_frame_psf
 from .framesources import aperture_fluxes, detect, fit_fluxes, paint
 
@@ -29,9 +29,11 @@ BLOOM_COUNTS = 55_000.0
 """Counts at which a pixel of a twin is full."""
 
 _DETECTION_ORDER = "rigzu"
-_MOST_SOURCES = 12000  # in a globular cluster there are more, all on top of each other
+_MOST_SOURCES = 20000  # half a globular cluster has 15,000
 _MOST_NEIGHBORS = 2500
+_CROWDED = 0.05  # share of blank pixels below which there is no sky to be seen
 _FAINT_DEPTH, _FAINT_SLOPE = 2.5, 0.3  # magnitudes below the limit of detection, dex per mag
+_FAINT_SCATTER = 120.0  # pixels from a source that was found: there are more of them where there are more of these
 
 
 @dataclass
@@ -93,10 +95,9 @@ def twin(field, *, seed, empirical=True):
         k = BANDS.index(band)
         measured[:, k], error[:, k] = scene.flux[: len(ra)], scene.error[: len(ra)]
     flux = _without_noise(rng, measured, error, BANDS.index(first))
-    faint = _faint(rng, flux, error, BANDS.index(first))
-    ny, nx = frame.data.shape
-    fx, fy = rng.uniform(-10, nx + 10, len(faint)), rng.uniform(-10, ny + 10, len(faint))
-    faint_ra, faint_dec = frame.wcs.wcs_pix2world(fx, fy, 0)
+    like, faint = _faint(rng, flux, error, BANDS.index(first))
+    near = rng.normal(0, _FAINT_SCATTER, (2, len(faint)))
+    faint_ra, faint_dec = frame.wcs.wcs_pix2world(scenes[first].x[like] + near[0], scenes[first].y[like] + near[1], 0)
     frames = {}
     for band in (b for b in BANDS if b in field.frames):
         k, wcs = BANDS.index(band), field.frames[band].wcs
@@ -121,14 +122,7 @@ class _Scene:
     own: np.ndarray  # sources that only this band has: x, y, flux, shape (3, K)
     left: np.ndarray
     blank: np.ndarray
-
-
-def _sample_noise(data):
-    """Noise of blank sky from the lower flank of the pixels' distribution."""
-    sample = data[::5, ::5]
-    sample = sample[np.isfinite(sample)]
-    low, middle = np.percentile(sample, [15.87, 50])
-    return float(middle - low)
+    glow: np.ndarray
 
 
 def _measure(field, band, coordinates, empirical):
@@ -137,7 +131,7 @@ def _measure(field, band, coordinates, empirical):
     k = BANDS.index(band)
     per_count = float(np.median(frame.nanomaggies_per_count))
     sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
-    sigma = _sample_noise(data)
+    sigma = blank_noise(data)
     limit = (LINEAR - sky) * per_count
     round_psf = measure_psf(data, sigma=sigma, limit=limit).astype(float)
     width = round_psf[0] if np.isfinite(round_psf[0]) else 1.3
@@ -173,7 +167,17 @@ def _measure(field, band, coordinates, empirical):
     light = data - left
     blank = (np.abs(light) < 0.3 * sigma) & good & ~ndimage.binary_dilation(~good, iterations=20)
     blank &= np.abs(left) < 5 * sigma
-    return _Scene(band, psf, sigma, x, y, flux, error, own, left, blank)
+    return _Scene(band, psf, sigma, x, y, flux, error, own, left, blank, _glow(left, blank, good))
+
+
+def _glow(left, blank, good):
+    """Smooth light where sources stand so close that there is no blank sky at all: cores of clusters, big galaxies."""
+    crowded = np.clip(1 - ndimage.gaussian_filter(blank.astype(np.float32), 24) / _CROWDED, 0, 1)
+    if not crowded.any():
+        return np.zeros_like(left)
+    share = ndimage.gaussian_filter(good.astype(np.float32), 16)
+    light = ndimage.gaussian_filter(np.where(good, left, np.float32(0)), 16)
+    return crowded * light / np.maximum(share, 0.05)
 
 
 def _color(flux, reference, limit):
@@ -259,11 +263,14 @@ def _row_medians(values):
 
 
 def _faint(rng, flux, error, reference):
-    """Fluxes of sources too faint to be found, by the counts and colors of the faintest that were: shape (M, 5)."""
+    """Sources too faint to be found, by the counts and colors of the faintest that were.
+
+    Returns which source each is like (M,), and fluxes (M, 5).
+    """
     signal = flux[:, reference] / error[:, reference]
     last = np.flatnonzero((signal > 7) & (signal < 17.6))  # one magnitude
     if len(last) < 5:
-        return np.zeros((0, flux.shape[1]))
+        return np.zeros(0, int), np.zeros((0, flux.shape[1]))
     limit = 4.5
     bright = 2.5 * np.log10(12.0 / limit)
     steps = np.linspace(0, _FAINT_DEPTH, 26)
@@ -272,7 +279,7 @@ def _faint(rng, flux, error, reference):
     fainter = np.concatenate([rng.uniform(a, b, n) for a, b, n in zip(steps[:-1], steps[1:], number, strict=True)])
     like = rng.choice(last, len(fainter))
     target = limit * np.median(error[last, reference]) * 10 ** (-0.4 * fainter)
-    return np.maximum(flux[like], 0) * (target / flux[like, reference])[:, None]
+    return like, np.maximum(flux[like], 0) * (target / flux[like, reference])[:, None]
 
 
 def _render(rng, field, scene, flux, faint):
@@ -284,9 +291,10 @@ def _render(rng, field, scene, flux, faint):
     image = paint(scene.psf, scene.x, scene.y, flux, sigma=scene.sigma, jitter=jitter)
     image += paint(scene.psf, *scene.own, sigma=scene.sigma)
     unseen = paint(scene.psf, *faint, sigma=scene.sigma)
-    unseen -= unseen.mean()
+    # Their mean is part of the background already.
+    unseen -= mesh_background(unseen, np.ones(unseen.shape, bool), sigma=np.inf)
     background = mesh_background(scene.left, scene.blank, sigma=scene.sigma)
-    image += background + unseen
+    image += background + unseen + scene.glow
     noise = measure_noise((scene.left - background) / per_count, unseen / per_count, scene.blank)
     gain = detector.gain(field.key.run, field.key.camcol)[k]
     counts = noise.add(rng, image / per_count + sky, sky=np.maximum(sky.mean(0), 1.0), gain=gain)

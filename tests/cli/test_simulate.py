@@ -3,16 +3,20 @@
 
 import json
 import re
+from functools import partial
 
 import pytest
 from astropy import units as u
 from skytwins import small_simulated
 
+from stellarclass import simulate
 from stellarclass.archives import LocalAstrometry, LocalSAS
 from stellarclass.cli import main
 
 
-def test_a_simulated_field_reads_back_as_the_archives_do(tmp_path, capsys):
+def test_a_simulated_field_reads_back_as_the_archives_do(tmp_path, capsys, monkeypatch):
+    # Two bands are as good as five, and quicker to draw and to compress.
+    monkeypatch.setattr(simulate, "field", partial(simulate.field, bands="gr"))
     folder = tmp_path / "sky"
     assert main(["simulate", "--output", str(folder), "--seed", "3", "--stars", "12", "--center", "150.1 20.2"]) == 0
     out = capsys.readouterr().out
@@ -20,7 +24,7 @@ def test_a_simulated_field_reads_back_as_the_archives_do(tmp_path, capsys):
     images = LocalSAS(folder)
     (key,) = images.keys()
     (field,) = images.fields([key], progress=False)
-    assert set(field.frames) == set("ugriz")
+    assert set(field.frames) == set("gr")
     center = field.frames["r"].wcs.pixel_to_world(1024, 744)
     assert center.ra.deg == pytest.approx(150.1, abs=0.01)
     assert center.dec.deg == pytest.approx(20.2, abs=0.01)
@@ -30,9 +34,10 @@ def test_a_simulated_field_reads_back_as_the_archives_do(tmp_path, capsys):
 
 def test_comparison_writes_a_report_and_prints_a_table(tmp_path, capsys):
     pytest.importorskip("sklearn")
-    small_simulated("r").write(tmp_path / "sas", compress=False)
+    small_simulated("r", 600).write(tmp_path / "sas", compress=False)
     gaia, report = tmp_path / "sas" / "gaia.ecsv", tmp_path / "report"
-    code = main(["simulate", "--compare", str(tmp_path / "sas"), "--gaia", str(gaia), "--report", str(report)])
+    options = ["--gaia", str(gaia), "--report", str(report), "--permutations", "2"]
+    code = main(["simulate", "--compare", str(tmp_path / "sas"), *options])
     out, err = capsys.readouterr()
     assert code == 0
     assert err == ""
@@ -48,11 +53,15 @@ def test_comparison_writes_a_report_and_prints_a_table(tmp_path, capsys):
     assert field["missing_bands"] == ["g", "i", "u", "z"]
     assert content["gaia"]["g_mag"] == sorted(content["gaia"]["g_mag"])
     assert content["told_apart_all_fields"] is None
+    # Twice in the band and twice in all bands: enough to say what chance alone gives.
+    told = field["told_apart"]
+    assert 0.4 < told["auc_by_chance_95_percent"] < 0.9
+    assert f"{told['auc_by_chance_95_percent']:.3f}" in lines[2]
 
 
 def test_a_damaged_frame_is_left_out_with_a_word(tmp_path, capsys):
     pytest.importorskip("sklearn")
-    paths = small_simulated("gr").write(tmp_path / "sas", compress=False)
+    paths = small_simulated("gr", 300).write(tmp_path / "sas", compress=False)
     broken = next(p for p in paths if "frame-g" in p.name)
     broken.write_bytes(broken.read_bytes()[:50_000])
     assert main(["simulate", "--compare", str(tmp_path / "sas"), "--report", str(tmp_path / "report")]) == 0
@@ -68,6 +77,7 @@ def test_a_damaged_frame_is_left_out_with_a_word(tmp_path, capsys):
         (["--compare", "nowhere"], "no folder nowhere"),
         (["--compare", ".", "--stars", "3"], "--stars belongs to --output"),
         (["--output", "sky", "--gaia", "g.ecsv"], "--gaia belongs to --compare"),
+        (["--output", "sky", "--permutations", "0"], "--permutations belongs to --compare"),
         (["--output", "sky", "--center", "12"], '"RA DEC" in degrees'),
         (["--output", "sky", "--center", "12 95"], '"RA DEC" in degrees'),
     ],

@@ -12,8 +12,10 @@ from scipy import ndimage
 from skytwins import small_field
 
 from stellarclass.archives import Field
-from stellarclass.evaluation.fidelity import compare_field, compare_gaia, isolated_stars, pooled_verdict
+from stellarclass.evaluation.fidelity import compare_field, pooled_verdict
+from stellarclass.evaluation.fidelity_gaia import compare_gaia
 from stellarclass.evaluation.fidelity_report import numbers, text_table, write_report
+from stellarclass.evaluation.isolated import isolated_stars
 from stellarclass.simulate import draw_stars, observe_astrometry
 from stellarclass.simulate.twins import Twin, twin
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from stellarclass.evaluation.tellapart import FEATURES, center_pixels, stamp_features, tell_apart
+from stellarclass.evaluation.tellapart import FEATURES, Verdict, center_pixels, chance_limit, stamp_features, tell_apart
 
 pytest.importorskip("sklearn")
 SIGMA = 0.03
@@ -50,6 +50,24 @@ def test_what_is_wrong_is_found_and_named(wrong, feature):
 def test_the_same_seed_gives_the_same_verdict():
     real, simulated = inputs(*stars(1, 60)), inputs(*stars(2, 60))
     assert tell_apart(real, simulated, seed=3).by_classifier == tell_apart(real, simulated, seed=3).by_classifier
+
+
+def test_what_chance_gives_is_found_by_swapping_even_where_a_difference_is_plain():
+    verdict = tell_apart(inputs(*stars(1, 60)), inputs(*stars(2, 60, size=1.8)), seed=0, permutations=4)
+    assert verdict.auc > 0.9
+    assert len(verdict.by_chance) == 4
+    assert 0.4 < np.mean(verdict.by_chance) < 0.65
+    assert 0.5 < chance_limit([verdict], 60) < 0.75
+
+
+def test_chance_is_narrower_with_more_stars_and_unknown_without_permutations():
+    few = Verdict(0.6, 0.5, 0.7, {}, {}, 25, (0.5, 0.6, 0.7))
+    many = Verdict(0.6, 0.5, 0.7, {}, {}, 400, (0.5, 0.525, 0.55))
+    # On the scale of the root of the number of stars both have 0, 0.5, 1: mean 0.5, standard deviation 0.5.
+    limits = [chance_limit([verdict], 100) for verdict in (few, many)]
+    np.testing.assert_allclose(limits, 0.5 + (0.5 + 1.6449 * 0.5) / 10, rtol=1e-4)
+    assert chance_limit([few, many], 2500) < limits[0]
+    assert np.isnan(chance_limit([tell_apart(inputs(*stars(1, 25)), inputs(*stars(2, 25)))], 25))
 
 
 def test_features_do_not_depend_on_the_other_stars():
