@@ -4,7 +4,7 @@
 import numpy as np
 from astropy import units as u
 
-from ._style import CLASS_COLORS, UNKNOWN_COLOR, current_axes
+from ._style import CLASS_COLORS, current_axes
 
 __all__ = ["plot_spectrum", "spectrum_figure"]
 
@@ -86,9 +86,9 @@ def spectrum_figure(spectrum, result=None):
 def _draw_model(ax, wavelength, flux, result):
     """The template and the difference to it; returns where the difference ends below."""
     model_wavelength, model = result.model.spectral_axis.to_value(u.AA), result.model.flux.value
-    color = CLASS_COLORS.get(result.spectral_class, UNKNOWN_COLOR)
+    color = CLASS_COLORS.get(result.spectral_class, "0.1")
     # Broken where pixels were left out, not bridged.
-    gaps = np.flatnonzero(np.diff(model_wavelength) > 5 * np.median(np.diff(model_wavelength))) + 1
+    gaps = np.flatnonzero(np.diff(model_wavelength) > 1.5 * np.median(np.diff(model_wavelength))) + 1
     ax.plot(
         np.insert(model_wavelength, gaps, np.nan), np.insert(model, gaps, np.nan),
         color=color, linewidth=1.1, label=_answer(result),

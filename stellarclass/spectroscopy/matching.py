@@ -326,12 +326,12 @@ def _result(pair, match, snr, templates, scale):
     elif quality < MIN_QUALITY and other >= MIN_QUALITY:
         verdict, reason = (
             "unsure",
-            f"its lines are much weaker or stronger than those of any template (quality {quality:.2f})",
+            f"its lines are much weaker or stronger than those of any template (quality {max(quality, 0):.2f})",
         )
     elif quality < NO_STAR_QUALITY:
-        verdict, reason = "no star", f"no template explains its features (quality {quality:.2f})"
+        verdict, reason = "no star", f"no template explains its features (quality {max(quality, 0):.2f})"
     elif quality < MIN_QUALITY:
-        verdict, reason = "unsure", f"no template explains its features well (quality {quality:.2f})"
+        verdict, reason = "unsure", f"no template explains its features well (quality {max(quality, 0):.2f})"
     elif abs(match.velocity) > MAX_VELOCITY:
         verdict, reason = "unsure", f"the best velocity is at the end of the range, {MAX_VELOCITY:.0f} km/s"
     elif span > 10:
