@@ -1,12 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Sphinx directives that print what the code knows of itself, so that no page can go out of date.
 
-``stellarclass-columns``, ``stellarclass-meta``, ``stellarclass-flags``, ``stellarclass-inputs`` and
-``stellarclass-conf`` are tables; ``stellarclass-help VERB`` is the help of a verb of the command line.
+``stellarclass-columns``, ``stellarclass-meta``, ``stellarclass-flags``, ``stellarclass-inputs``, ``stellarclass-conf``
+and ``stellarclass-training`` are tables; ``stellarclass-help VERB`` is the help of a verb of the command line.
 """
 
 import os
 from contextlib import contextmanager
+from dataclasses import fields
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -14,6 +15,8 @@ from sphinx.util.docutils import SphinxDirective
 from stellarclass import flags, schema
 from stellarclass._config import Conf
 from stellarclass.cli import build_parser
+from stellarclass.training.config import FITTED, KINDS, SECTIONS, config_to_dict
+from stellarclass.training.configfile import SHIPPED, read_config
 
 
 def columns():
@@ -43,12 +46,49 @@ def inputs():
     return (name, value, meaning), [(row[0], row[1], row[3]) for row in rows]
 
 
+def training():
+    """Settings of the configurations that come with the package: one table for all of them."""
+    shipped = {name: config_to_dict(read_config(name)) for name in SHIPPED}
+    rows, seen = [], set()
+    for kind, sections in SECTIONS.items():
+        for section, cls in {"": KINDS[kind], **sections}.items():
+            for f in fields(cls):
+                key = (section, f.name)
+                if (not section and f.name in sections) or f.name in FITTED or key in seen:
+                    continue
+                seen.add(key)
+                values = [_value(c.get(section, {}) if section else c, f.name) for c in shipped.values()]
+                rows.append((f"``{section + '.' if section else ''}{f.name}``", *values, *_limits(f)))
+    return ("Setting", *(f"``{name}``" for name in shipped), "Limits", "Meaning"), rows
+
+
+def _value(settings, name):
+    if name not in settings:
+        return ""
+    value = settings[name]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _limits(f):
+    if not f.metadata:
+        return "", "name of the ensemble" if f.name == "name" else "of the recipe"
+    m = f.metadata
+    if m["choices"]:
+        return ", ".join(m["choices"]), m["meaning"]
+    return "" if m["low"] is None else f"{m['low']:g} to {m['high']:g}", m["meaning"]
+
+
 TABLES = {
     "stellarclass-columns": columns,
     "stellarclass-meta": meta,
     "stellarclass-flags": lambda: bits(flags.FLAGS),
     "stellarclass-inputs": inputs,
     "stellarclass-conf": configuration,
+    "stellarclass-training": training,
 }
 
 

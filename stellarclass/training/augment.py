@@ -9,9 +9,7 @@ import math
 import torch
 from torch.nn import functional as F
 
-from .config import OPERATIONS, AugmentationConfig
-
-__all__ = ["OPERATIONS", "AugmentationConfig", "augment", "choose_operations"]
+__all__ = ["augment", "choose_operations"]
 
 _WHITE = 255.0
 _ASPECT = 3.3  # of the erased boxes, at most; Zhong et al. (2020, AAAI 34, 13001), Table 1

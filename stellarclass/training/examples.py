@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from .augment import AugmentationConfig, augment
+from .augment import augment
+from .config import AugmentationConfig
 
 __all__ = ["augmented_examples"]
 

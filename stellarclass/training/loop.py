@@ -20,12 +20,10 @@ from astropy.table import Table
 from ..exceptions import InputError, TrainingError
 from ..nets.ensemble import _device
 from .augment import augment
-from .config import TrainingConfig
 from .losses import LOSSES
 from .optimizers import learning_rate, make_optimizer
 
 __all__ = [
-    "TrainingConfig",
     "epoch_batches",
     "evaluate_loss",
     "find_device",

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from stellarclass.nets.compact import CompactNet
-from stellarclass.training.loop import TrainingConfig, evaluate_loss, train_network
+from stellarclass.training.config import TrainingConfig
+from stellarclass.training.loop import evaluate_loss, train_network
 from stellarclass.training.losses import physical_loss
 
 N, FEATURES, SIZE = 300, 12, 8
