@@ -141,7 +141,7 @@ def physical_loss(outputs, batch):
     outputs : dict of str to Tensor
         What a `stellarclass.nets.compact.CompactNet` returns for B stars.
     batch : dict of str to Tensor
-        The targets of `stellarclass.training.simulated.make_training_set`.
+        The targets of ``stellarclass.training.simulated.make_training_set``.
 
     Returns
     -------
