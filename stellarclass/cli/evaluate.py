@@ -26,11 +26,11 @@ def add_parser(verbs):
         description="Judge an ensemble on the test stars of a reference set, beside its single members, itself\n"
         "with less to go by, baselines, and other ensembles, all with bootstrap intervals.\n"
         "Interrupted, the same command goes on where it stopped.",
-        example="stellarclass evaluate default reference --output evaluation",
+        example="stellarclass evaluate default stars --output evaluation",
     )
     parser.add_argument("ensemble", metavar="ENSEMBLE", help="ensemble by name or folder")
     parser.add_argument("reference", type=Path, metavar="REFERENCE", help="folder of a reference set")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder for report and tables")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for report and tables")
     parser.add_argument(
         "--beside",
         nargs="+",
