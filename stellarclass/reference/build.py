@@ -10,7 +10,7 @@ import numpy as np
 from .. import __version__
 from ..exceptions import ArchiveError, InputError
 from . import catalogs
-from .columns import text
+from .columns import integers, text
 from .cuts import Cuts
 from .pixels import load_stamps, stamps
 from .report import write_report
@@ -35,7 +35,7 @@ def build_reference(
     sources=None,
     cuts=None,
     seed=1,
-    page=20_000,
+    page=10_000,
     chunk=2_000,
     skip_failed=False,
     on_field=None,
@@ -156,7 +156,10 @@ def _reference_set(folder, step, table, meta):
         table = table.copy(copy_data=False)
         table.meta = meta
         ReferenceSet(table, load_stamps(step, table)).write(folder)
-    return ReferenceSet.read(folder)
+    reference = ReferenceSet.read(folder)
+    if not np.array_equal(integers(reference.table, "objid"), integers(table, "objid")):
+        raise InputError(f"{folder} holds other stars than the steps now say; remove it, and {step.folder} with it")
+    return reference
 
 
 def _provenance(about, steps):

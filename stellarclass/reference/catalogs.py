@@ -186,7 +186,7 @@ def simbad(step, table, sources, cuts, *, progress=None):
     sieve = Sieve(step.name, table)
     if source is not False:
         dropped = cuts.simbad == "drop"
-        rule = "SIMBAD knows it as no galaxy, quasar, white dwarf or other stranger"
+        rule = "to SIMBAD no galaxy, quasar, white dwarf or the like"
         sieve.keep(verdict != "contradicts", rule, Cuts.source("simbad"), applied=dropped)
     notes = {"source": getattr(source, "name", "none")}
     notes |= {f"stars that SIMBAD {word}": int((verdict == word).sum()) for word in ("agrees", "doubtful")}

@@ -23,7 +23,7 @@ _SHI = "Shi et al. 2023, as told by Deng et al. 2024, Section 2.1"
 _SOURCES = {
     "snr_min": "ours; the paper gives none",
     "reject_flags": _PAPER,
-    "faint_limits": f"{_SHI}; the values: York et al. 2000, 95 % completeness",
+    "faint_limits": f"{_SHI}; the values: 95 % completeness, Abazajian et al. 2004, AJ 128, 502",
     "quota": f"{_SHI}: 46,245 stars of seven classes, as equal as possible",
     "match_radius": _PAPER,
     "simbad": _PAPER,

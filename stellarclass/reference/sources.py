@@ -4,10 +4,16 @@
 from dataclasses import dataclass, fields
 from typing import Protocol, runtime_checkable
 
+from astropy import units as u
+
+from .._config import conf
 from ..archives.base import AstrometrySource, ImageSource
 from ..lookup import image_source
 
 __all__ = ["LamostSource", "SimbadSource", "Sources", "SpectroscopicSource"]
+
+
+_PATIENCE = 300.0
 
 
 @runtime_checkable
@@ -78,7 +84,8 @@ class Sources:
         from .. import archives
 
         if self.spectra is None:
-            self.spectra = archives.SpectroscopicStars()
+            # SkyServer sends nothing before a query is through, which can take minutes.
+            self.spectra = archives.SpectroscopicStars(timeout=max(conf.timeout, _PATIENCE) * u.s)
         if self.gaia is None:
             self.gaia = archives.GaiaParameters()
         if self.simbad is None:

@@ -81,7 +81,7 @@ def test_each_rule_removes_the_stars_of_its_fate(run):
         "flag SATURATED not set": 1,
         "u < 22, g < 22.2, r < 22.2, i < 21.3, z < 20.5": 1,
         "a Gaia source within 3 arcsec at the image's epoch": 2,
-        "SIMBAD knows it as no galaxy, quasar, white dwarf or other stranger": 1,
+        "to SIMBAD no galaxy, quasar, white dwarf or the like": 1,
         "parallax_over_error > 2": 1,
         "pmra_error < 0.2 mas/yr": 1,
         "pmdec_error < 0.2 mas/yr": 1,
@@ -315,6 +315,15 @@ def test_without_simbad_and_lamost_and_with_a_quota(run, truth, images, tmp_path
     assert max(counts.values()) <= 2
     assert reference.table["lamost_class"].mask.all()
     assert rules(tmp_path / "run")["2 at most of each class, at random (seed 1)"]["removed"] > 10
+
+
+def test_a_set_of_other_stars_is_not_taken_for_this_one(run, truth, images, tmp_path, no_figure):
+    folder = tmp_path / "run"
+    shutil.copytree(run, folder)
+    reference = ReferenceSet.read(folder / "set")
+    reference.take(slice(1, None)).write(folder / "set", overwrite=True)
+    with pytest.raises(InputError, match="holds other stars than the steps now say; remove it"):
+        build_reference(folder, sources=memory_sources(truth, images), **SIZES)
 
 
 def test_no_star_left_is_said_with_the_report(run, truth, images, tmp_path, no_figure):
