@@ -78,7 +78,7 @@ def classify_spectra(spectra, templates=None, *, progress=None):
     for name, kind, unit, description in _COLUMNS:
         values = [row.get(name) for row in rows]
         missing = np.array([v is None or v == "" or (kind is float and v != v) for v in values], bool)
-        filled = [kind() if gone else kind(v) for v, gone in zip(values, missing, strict=True)]
+        filled = [kind() if gone else _plain(kind(v)) for v, gone in zip(values, missing, strict=True)]
         data = np.array(filled, kind) if rows else np.array([], "U1" if kind is str else kind)
         if unit is not None:
             table[name] = Masked(data, mask=missing) * unit
@@ -86,6 +86,11 @@ def classify_spectra(spectra, templates=None, *, progress=None):
         else:
             table[name] = MaskedColumn(data, mask=missing, description=description)
     return table
+
+
+def _plain(value):
+    """The value; of a text what FITS can hold, which is ASCII."""
+    return value.replace("Å", "Angstrom").encode("ascii", "replace").decode() if isinstance(value, str) else value
 
 
 def _row(spectrum, templates):

@@ -79,7 +79,7 @@ def test_templates_from_spectra_classify_their_like():
 def test_labels_and_redshifts_come_from_sdss(tmp_path):
     for fiber, label in enumerate(("G2", "M3", "WD", "G2"), 1):
         flux = star("G2" if label == "WD" else label, velocity=90.0)
-        content = spec_bytes((618, 52049, fiber), flux, subclass=label, redshift=3e-4, seed=fiber)
+        content = spec_bytes((618, 52049, fiber), flux, subclass=label, redshift=3e-4, snr=100, seed=fiber)
         (tmp_path / f"spec-0618-52049-{fiber:04d}.fits").write_bytes(content)
     templates = Templates.read(tmp_path)
     assert templates.subclasses == ("G2", "M3")
