@@ -112,7 +112,8 @@ def _train_default(config, args):
 
     labels = [parse_labels(text) for text in args.labels]
     reference = None if args.reference is None else ReferenceSet.read(args.reference)
-    taught = " --labels " + " ".join(f"{name}=TABLE" for name, _ in labels) if labels else ""
+    names = [text.partition("=")[0] for text in args.labels]
+    taught = " --labels " + " ".join(f"{name}=TABLE" for name in names) if names else ""
     command = f"stellarclass train {_shown(args.config)} --output DIR{taught}"
     with _Reporter(args, config.training.epochs * config.members) as report:
         ensemble, losses = train_default(

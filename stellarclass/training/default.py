@@ -99,7 +99,7 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
     data = _data_set(work, "train", config.stars.train, recipe, processes, log)
     validation = _data_set(work, "validation", config.stars.validation, recipe, processes, log)
     kwargs = {"features": len(FEATURES), "size": recipe["size"], "bp_rp_edges": list(CLASS_EDGES)}
-    members, losses, logs = [], [], {}
+    members, losses, logs, seconds = [], [], {}, {}
     for k in range(config.members):
         torch.manual_seed(1000 + k)
         members.append(CompactNet(**kwargs))
@@ -119,6 +119,7 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
         parts = evaluate_loss(members[-1], validation, device)
         losses.append({name: round(value, 5) for name, value in parts.items()})
         logs[f"member{k}"] = read_log(folder)
+        seconds[f"member{k}"] = round(json.loads((folder / "state.json").read_text())["seconds"], 1)
     calibration = _data_set(work, "calibration", config.stars.calibration, recipe, processes, log)
     radii = _data_set(work, "radii", config.stars.calibration, recipe, processes, log)
     ensemble = Ensemble(members, _card(config, kwargs, recipe), device=device)
@@ -150,7 +151,7 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
             "python": platform.python_version(),
         },
         "command": command,
-        "seconds": round(time.perf_counter() - began),
+        "seconds": seconds | {"this run": round(time.perf_counter() - began, 1)},
         "validation_losses": losses,
         "simulated_metrics": metrics,
     }
