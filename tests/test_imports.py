@@ -77,7 +77,7 @@ ALLOWED = {
         "simulate",
         "training",
     ),
-    "vo": ("schema", "tables", "classifier"),
+    "vo": ("schema", "tables", "columns", "targets", "lookup", "stamps", "plotting", "classifier"),
     "survey": ("schema", "tables", "classifier", "archives.base"),
     "cli": ("",),
     "__main__": ("cli",),

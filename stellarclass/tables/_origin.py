@@ -37,8 +37,9 @@ def infos(meta):
     if isinstance(date := meta.get("date"), str):
         found.append(info("request_date", date, content="UTC date and time of the classification"))
     for key in ("image_release", "astrometry_release"):
-        if isinstance(release := meta.get(key), str):
-            found.append(info("is_derived_from", _BIBCODES.get(release, release), content=release))
+        # Identifiers only; what else there may be is in the metadata.
+        if isinstance(release := meta.get(key), str) and release in _BIBCODES:
+            found.append(info("is_derived_from", _BIBCODES[release], content=release))
     if isinstance(ensemble := meta.get("ensemble"), str):
         digest = meta.get("ensemble_sha256")
         version = f"ensemble {ensemble}" + (f", sha256 {digest}" if isinstance(digest, str) else "")

@@ -8,7 +8,10 @@ importing it loads neither pyvo nor regions.
 from importlib import import_module
 
 _HOME = {
+    "Answer": "samp",
+    "Listener": "listener",
     "publish": "upload",
+    "send": "samp",
     "to_regions": "footprints",
     "to_votable": "votable",
     "write_tap_bundle": "bundle",

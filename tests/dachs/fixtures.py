@@ -39,7 +39,7 @@ def gaia_rows(m2):
 def dachs_gaia(real_data):
     """DaCHS with the Gaia rows around M2 and Barnard's star: ``url`` of the service, ``rows`` of its table.
 
-    ``load(schema, tables)`` brings in further tables.
+    ``load(schema, tables)`` brings in further tables, ``publish(folder, schema)`` a folder with a resource descriptor.
 
     Skips where DaCHS is not installed, and fails there in CI.
     """
@@ -54,6 +54,6 @@ def dachs_gaia(real_data):
         service = Dachs(folder, rows)
         try:
             service.start()
-            yield SimpleNamespace(url=service.url, rows=rows, load=service.load)
+            yield SimpleNamespace(url=service.url, rows=rows, load=service.load, publish=service.publish)
         finally:
             service.stop()

@@ -145,6 +145,25 @@ class Dachs:
         self._own(inputs)
         self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent)
 
+    def publish(self, bundle, schema, *, register=False):
+        """Bring a folder in that has a resource descriptor ``q.rd`` of its own, as a data center does.
+
+        Parameters
+        ----------
+        bundle : path-like
+            The folder; copied.
+        schema : str
+            Name of the folder among those of the service.
+        register : bool, optional
+            Whether to put it into the service's registry of resources, too.
+        """
+        inputs = self.root / "gavo" / "inputs" / schema
+        shutil.copytree(bundle, inputs)
+        self._own(inputs)
+        self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent)
+        if register:
+            self._run("dachs", "pub", f"{schema}/q", cwd=inputs.parent)
+
     def stop(self):
         """Stop both servers; never raises, so that it can follow a failed start."""
         if self._server is not None:
