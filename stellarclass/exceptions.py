@@ -12,6 +12,7 @@ Every error names the value at fault, the limit it broke and the way out::
     │   ├── NotInArchiveError              the archive says that it has no such thing
     │   ├── BadAnswerError                 an answer that is not what was asked for (HTML, truncated, not FITS)
     │   └── TruncatedAnswerError           the archive cut the answer at a row limit
+    ├── SampError                          no SAMP hub, no such client, or it did not take what was sent
     ├── EnsembleError                      weights or model card missing, damaged or not understood
     └── TrainingError                      training went wrong: the loss is no longer finite
 
@@ -30,6 +31,7 @@ __all__ = [
     "EnsembleError",
     "InputError",
     "NotInArchiveError",
+    "SampError",
     "StellarclassError",
     "StellarclassWarning",
     "TrainingError",
@@ -93,6 +95,10 @@ class BadAnswerError(ArchiveError):
 
 class TruncatedAnswerError(ArchiveError):
     """The archive cut its answer at a row limit; nothing of it is used."""
+
+
+class SampError(StellarclassError):
+    """There is no SAMP hub, or no such client, or it did not take what was sent."""
 
 
 class EnsembleError(StellarclassError):

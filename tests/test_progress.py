@@ -40,3 +40,13 @@ def test_no_standard_error(monkeypatch):
 def test_goes_through_an_iterable(capsys):
     assert list(progress_bar(iter("abc"), enabled=True, desc="letters")) == ["a", "b", "c"]
     assert "letters" in capsys.readouterr().err
+
+
+def test_a_callable_is_told_instead(capsys):
+    told = []
+    with progress_bar(3, enabled=lambda *what: told.append(what), desc="fields") as bar:
+        bar.update(2)
+        bar.update()
+    assert list(progress_bar(iter("ab"), enabled=lambda *what: told.append(what), desc="letters")) == ["a", "b"]
+    assert told == [("fields", 2, 3), ("fields", 3, 3), ("letters", 1, None), ("letters", 2, None)]
+    assert capsys.readouterr().err == ""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .options import ZERO_POINTS, add_common, add_network, add_verb, classifier_options, positive, show_progress
 
-__all__ = ["FORMATS", "add_parser", "parse_positions", "read_targets", "run"]
+__all__ = ["FORMATS", "add_parser", "add_sources", "parse_positions", "read_targets", "run", "source_options"]
 
 FORMATS = ("votable", "fits", "ecsv", "parquet", "csv")
 """Formats of a file: those of `stellarclass.tables`, which keep everything, and CSV, which keeps the values."""
@@ -55,6 +55,19 @@ def add_parser(verbs):
         metavar=("RA", "DEC"),
         help="position columns of FILE, in degrees if they have no unit (default: found)",
     )
+    add_sources(parser)
+    add_network(parser)
+    add_common(parser)
+
+
+def add_sources(parser):
+    """Add the options that say where pixels and astrometry come from.
+
+    Parameters
+    ----------
+    parser : `argparse.ArgumentParser`
+        The verb's.
+    """
     where = parser.add_argument_group("where from")
     where.add_argument("--images", type=Path, metavar="DIR", help="a copy of SDSS's archive tree, not the network")
     gaia = where.add_mutually_exclusive_group()
@@ -67,8 +80,6 @@ def add_parser(verbs):
         help="taken off parallaxes: lindegren (default), global, none (default of FILE)",
     )
     where.add_argument("--data-release", type=positive, metavar="N", help="SDSS data release (default: 17)")
-    add_network(parser)
-    add_common(parser)
 
 
 def run(args):
@@ -105,7 +116,7 @@ def run(args):
     targets, is_table = read_targets(args.targets, input_format=args.input_format)
     if args.columns and not is_table:
         raise InputError("--columns is for a FILE; positions have no columns")
-    options = classifier_options(args) | _sources(args)
+    options = classifier_options(args) | source_options(args)
 
     with ExitStack() as stack:
         if args.data_release is not None:
@@ -161,8 +172,24 @@ def _need(packages):
         raise InputError(f"this needs {' and '.join(missing)}: python -m pip install {' '.join(missing)}")
 
 
-def _sources(args):
-    """The sources that the options name, as keyword arguments of a classifier."""
+def source_options(args):
+    """Keyword arguments of `~stellarclass.Classifier` from the options of `add_sources`.
+
+    Parameters
+    ----------
+    args : `argparse.Namespace`
+        Parsed arguments.
+
+    Returns
+    -------
+    dict
+        Only what was given, so that the library's own defaults hold.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If a folder or file is not there, or the options contradict each other.
+    """
     from ..exceptions import InputError
 
     sources = {}

@@ -15,6 +15,7 @@ from .pixels import plot_composite, plot_image, plot_roi
 from .samples import plot_class_counts, plot_distribution, plot_gaia_cmd, plot_quantiles, plot_sample
 from .scores import plot_confusion, plot_radius_density, plot_residuals, plot_uncertainty
 from .spectra import plot_spectrum
+from .stars import plot_stars
 
 __all__ = [
     "CLASS_COLORS",
@@ -39,5 +40,6 @@ __all__ = [
     "plot_roi",
     "plot_sample",
     "plot_spectrum",
+    "plot_stars",
     "plot_uncertainty",
 ]

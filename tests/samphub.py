@@ -1,0 +1,104 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""A SAMP hub of the tests' own, and clients of it: nobody's desktop is met, and no name is looked up."""
+
+import os
+import threading
+import time
+import urllib.request
+from contextlib import contextmanager
+
+import pytest
+from pyvo.samp import SAMPHubServer, SAMPIntegratedClient
+from pyvo.samp import conf as samp_conf
+
+from stellarclass.tables import read_table
+
+
+def isolate(patch, folder):
+    """Make this process, and those it starts, look for a hub in a folder of the tests' own."""
+    lock = folder / "samp.lock"
+    patch.setenv("HOME", str(folder))
+    patch.setenv("SAMP_HUB", f"std-lockurl:file://{lock}")
+    return lock
+
+
+@contextmanager
+def running_hub(lock):
+    """pyvo's hub, on loopback."""
+    with samp_conf.set_temp("use_internet", False):
+        hub = SAMPHubServer(web_profile=False, addr="127.0.0.1", lockfile=str(lock), mode="single")
+        hub.start()
+    try:
+        yield hub
+    finally:
+        hub.stop()
+
+
+class Desktop:
+    """A program like TOPCAT: takes tables, and sends messages.
+
+    Attributes
+    ----------
+    tables : list of tuple
+        Parameters of each message that brought a table, and the table.
+    """
+
+    def __init__(self, name="desktop", mtypes=("table.load.votable", "table.load.fits"), folder=None, answer=None):
+        self.name, self.tables, self.folder, self.answer = name, [], folder, answer
+        with samp_conf.set_temp("use_internet", False):
+            self.client = SAMPIntegratedClient(name=name, addr="127.0.0.1")
+            self.client.connect()
+        self._come = threading.Condition()
+
+        def take(private_key, sender, message, mtype, params, extra):
+            self._take(message, mtype, params)
+
+        for mtype in mtypes:
+            self.client.bind_receive_call(mtype, take)
+
+    def _take(self, message, mtype, params):
+        if self.answer is not None:
+            if self.answer != "silence":
+                self.client.reply(message, self.answer)
+            return
+        file = self.folder / f"{self.name}{len(self.tables)}"
+        with urllib.request.urlopen(params["url"], timeout=10) as stream:
+            file.write_bytes(stream.read())
+        table = read_table(file, format=mtype.rpartition(".")[2])
+        with self._come:
+            self.tables.append((params, table))
+            self._come.notify_all()
+        self.client.ereply(message, "samp.ok", result={})
+
+    def await_tables(self, n, timeout=20):
+        with self._come:
+            assert self._come.wait_for(lambda: len(self.tables) >= n, timeout), "no table came"
+        return self.tables
+
+    def find(self, name, timeout=20):
+        """Identifier of the client of this name, when it is there."""
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            for client in self.client.get_registered_clients():
+                if self.client.get_metadata(client).get("samp.name") == name:
+                    return client
+            time.sleep(0.05)
+        raise AssertionError(f"no client {name} came to the hub")
+
+    def ask(self, client, mtype, timeout=20, **params):
+        """Send a message and wait for the answer; an underscore in a name of a parameter stands for a hyphen."""
+        params = {key.replace("_", "-"): value for key, value in params.items()}
+        message = {"samp.mtype": mtype, "samp.params": params}
+        return self.client.call_and_wait(client, message, str(timeout))
+
+    def close(self):
+        self.client.disconnect()
+
+
+def need(missing, install):
+    """Skip where programs are missing, and fail in CI."""
+    if missing:
+        reason = f"{' and '.join(missing)} not installed: apt-get install -y --no-install-recommends {install}"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
