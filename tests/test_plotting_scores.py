@@ -95,7 +95,7 @@ def test_uncertainty_is_the_mean_of_each_bin(axes):
     curves = {c.get_label(): c.lines[0].get_xydata() for c in axes.containers}
     np.testing.assert_allclose(curves["predicted uncertainty"], [[10, 0.4], [100, 0.1]])
     np.testing.assert_allclose(curves["spread of the members"][:, 1], [0.2, 0.05])
-    np.testing.assert_allclose(curves["error (rms)"][:, 1], 0.3)
+    np.testing.assert_allclose(curves["error"][:, 1], 0.3 * np.sqrt(np.pi / 2))
     assert axes.get_xscale() == "log"
     with pytest.raises(TypeError, match="unit"):
         plot_uncertainty(snr, error.value, ax=axes)

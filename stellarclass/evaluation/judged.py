@@ -168,14 +168,19 @@ class Judged:
         return vstack(tables)
 
     def by_snr(self):
-        """Uncertainty, spread and error of the radius by S/N in r: `~astropy.table.QTable`."""
+        """Uncertainty, spread and error of the radius by S/N in r: `~astropy.table.QTable`.
+
+        ``error`` is the mean absolute error times ``sqrt(pi / 2)``: if errors are normal and uncertainties right, it is
+        the mean of ``radius_err``.
+        """
         rows = []
         label = next(iter(self.labels.values()))
         for k in self._ensembles():
             p = self.predictions[k]
             right = np.where(label != "", (answered_class(p) == label).astype(float), np.nan)
             values = {"radius_err": p.radius_err, "radius_spread": p.radius_spread, "accuracy": right}
-            off = p.radius - self.radius
+            # Of normal errors the mean absolute one, times this factor, is the mean of their standard deviations.
+            values["error"] = np.sqrt(np.pi / 2) * np.abs(p.radius - self.radius)
             for low, high in pairwise(SNR_EDGES):
                 inside = (self.snr >= low) & (self.snr < high)
                 if not inside.any():
@@ -183,9 +188,8 @@ class Judged:
                 row = {"method": self.contenders[k].name, "snr_low": low, "snr_high": high, "stars": int(inside.sum())}
                 for name, value in values.items():
                     row |= _mean(name, value[inside], self.options)
-                square = _mean("error_rms", off[inside] ** 2, self.options)
-                rows.append(row | {name: np.sqrt(value) for name, value in square.items()})
-        units = {f"{n}{end}": u.solRad for n in ("radius_err", "radius_spread", "error_rms") for end in _ENDS}
+                rows.append(row)
+        units = {f"{n}{end}": u.solRad for n in ("radius_err", "radius_spread", "error") for end in _ENDS}
         return _with_units(rows, units)
 
     def differences(self):

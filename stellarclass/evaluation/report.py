@@ -236,14 +236,15 @@ def _radii(page, evaluation):
         alt="Radii against the reference, residuals, and uncertainty against signal-to-noise ratio",
         caption=(
             "Above: radius minus reference, in solar radii and in dex; outermost bins hold what lies beyond. Below: "
-            "radius against reference; mean predicted uncertainty, mean spread between the members and true error "
-            "against the S/N of the r-band image (Fig. 4 of Deng et al. 2024)."
+            "radius against reference; mean predicted uncertainty, mean spread between the members and error against "
+            "the S/N of the r-band image (Fig. 4 of Deng et al. 2024). The error is 1.25 times the mean absolute one, "
+            "which is the mean uncertainty if errors are normal and the uncertainty is right."
         ),
     )
     table = evaluation.by_snr
-    columns = {name: (name, ".3f") for name in ("radius_err", "radius_spread", "error_rms", "accuracy")}
+    columns = {name: (name, ".3f") for name in ("radius_err", "radius_spread", "error", "accuracy")}
     page.table(
-        ("Ensemble", "S/N in r", "Stars", "Uncertainty (R☉)", "Spread (R☉)", "Error, rms (R☉)", "Accuracy"),
+        ("Ensemble", "S/N in r", "Stars", "Uncertainty (R☉)", "Spread (R☉)", "Error (R☉)", "Accuracy"),
         [
             (row["method"], _range(row["snr_low"], row["snr_high"]), str(row["stars"]), *_cells(row, columns))
             for row in table

@@ -181,7 +181,8 @@ def plot_uncertainty(snr, error, *, spread=None, off=None, edges=8, ax=None):
     spread : `~astropy.units.Quantity`, shape (N,), optional
         Standard deviation between the members' answers.
     off : `~astropy.units.Quantity`, shape (N,), optional
-        Radius minus true radius; drawn is the root of its mean square, what the uncertainty should be like.
+        Radius minus true radius; drawn is ``sqrt(pi / 2)`` times its mean absolute value: the mean uncertainty, if
+        errors are normal and the uncertainty is right.
     edges : int or array-like, optional
         Number of bins, each with as many stars, or their edges. Bins of fewer than five stars are left out.
     ax : `~matplotlib.axes.Axes`, optional
@@ -202,7 +203,7 @@ def plot_uncertainty(snr, error, *, spread=None, off=None, edges=8, ax=None):
     snr = np.asarray(snr, float)
     curves = [("predicted uncertainty", error, _ERROR_COLOR, "o", "-")]
     curves += [("spread of the members", spread, _SPREAD_COLOR, "^", "--")] if spread is not None else []
-    curves += [("error (rms)", off, _OFF_COLOR, "x", ":")] if off is not None else []
+    curves += [("error", off, _OFF_COLOR, "x", ":")] if off is not None else []
     edges = _equal_bins(snr, edges) if np.ndim(edges) == 0 else np.asarray(edges, float)
     for name, quantity, color, marker, line in curves:
         if not isinstance(quantity, u.Quantity):
@@ -218,10 +219,9 @@ def plot_uncertainty(snr, error, *, spread=None, off=None, edges=8, ax=None):
             if len(part) < _FEWEST:
                 continue
             x.append(np.median(snr[inside]))
-            power = part**2 if quantity is off else part
-            mean, standard_error = power.mean(), power.std() / np.sqrt(len(part))
-            y.append(np.sqrt(mean) if quantity is off else mean)
-            bars.append(standard_error / (2 * np.sqrt(mean)) if quantity is off and mean > 0 else standard_error)
+            part = np.sqrt(np.pi / 2) * np.abs(part) if quantity is off else part
+            y.append(part.mean())
+            bars.append(part.std() / np.sqrt(len(part)))
         ax.errorbar(x, y, yerr=bars, label=name, color=color, marker=marker, linestyle=line, linewidth=1.2,
                     markersize=5, elinewidth=0.9)  # fmt: skip
     if len(edges) > 1:

@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from astropy import units as u
 from astropy.table import MaskedColumn
 
 from stellarclass.evaluation import contenders as contenders_module
+from stellarclass.evaluation.baselines import INPUTS
 from stellarclass.evaluation.contenders import contenders, forest_of, single_member, spoken_system
 from stellarclass.evaluation.evaluate import evaluate
 from stellarclass.evaluation.metrics import accuracy, confusion_matrix
@@ -110,6 +112,8 @@ def test_bins_of_snr_hold_all_stars(evaluation):
         inside = (snr >= row["snr_low"]) & (snr < row["snr_high"])
         assert u.isclose(row["radius_err"], error[inside].mean())
         assert row["radius_err_low"] <= row["radius_err"] <= row["radius_err_high"]
+        off = np.abs(evaluation.stars["radius"] - evaluation.stars["radius_reference"])[inside]
+        assert u.isclose(row["error"], np.sqrt(np.pi / 2) * np.nanmean(off))
 
 
 def test_single_members_are_the_ensemble(default_ensemble, reference_set):
@@ -176,6 +180,18 @@ def test_the_forest_is_left_out_aloud(default_ensemble, reference_set, monkeypat
     with pytest.warns(StellarclassWarning, match="training stars"):
         found = contenders(default_ensemble, reference_set, members=False)
     assert [c.name for c in found if c.kind == "baseline"] == ["Stefan-Boltzmann"]
+
+
+def test_withholding_what_is_not_taken_is_not_judged():
+    """An ensemble on images and parallaxes answers the same without proper motions."""
+
+    def blind(*taken):
+        ensemble = SimpleNamespace(card=SimpleNamespace(recipe={"name": "mescr", "inputs": list(taken)}))
+        return [name for name in INPUTS if name != "all" and contenders_module._blind_to(ensemble, name)]
+
+    assert blind("image", "parallax", "pm") == []
+    assert blind("image", "parallax") == ["image + parallax"]
+    assert blind("image") == ["image", "image + parallax", "image + proper motion"]
 
 
 def test_rows_and_columns(reference_set):
