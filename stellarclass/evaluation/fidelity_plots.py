@@ -277,7 +277,7 @@ def plot_gaia(table):
     Parameters
     ----------
     table : `~astropy.table.QTable`
-        As `stellarclass.evaluation.fidelity.compare_gaia` returns it.
+        As `stellarclass.evaluation.fidelity_gaia.compare_gaia` returns it.
 
     Returns
     -------

@@ -68,7 +68,7 @@ def numbers(results, *, pooled=None, gaia=None, seed=None):
     pooled : `~stellarclass.evaluation.tellapart.Verdict`, optional
         Of all fields together.
     gaia : `~astropy.table.QTable`, optional
-        As `stellarclass.evaluation.fidelity.compare_gaia` returns it.
+        As `stellarclass.evaluation.fidelity_gaia.compare_gaia` returns it.
     seed : int, optional
         Of the twins.
 

@@ -304,6 +304,8 @@ def _scores(both, groups, rng, seed, folds, repeats):
             for k in range(folds):
                 train, test = fold != k, fold == k
                 fitted = clone(model)
+                if name == "linear":
+                    fitted.set_params(quantiletransformer__n_quantiles=min(50, train.sum()))
                 if name == "pixels":
                     fitted.set_params(pca__n_components=min(40, train.sum() // 2, x.shape[1]))
                 total[test] += fitted.fit(x[train], label[train]).predict_proba(x[test])[:, 1]
