@@ -147,8 +147,8 @@ def classify_spectrum(spectrum, templates=None):
     >>> result = classify_spectrum(Spectrum(flux=flux * u.Jy, spectral_axis=wavelength))
     >>> result.verdict, result.subclass
     ('star', 'G2')
-    >>> print(f"{result.radial_velocity:.0f}")
-    100 km / s
+    >>> abs(result.radial_velocity - 100 * u.km / u.s) < 5 * u.km / u.s
+    True
     """
     if templates is None:
         from .linemodel import default_templates
