@@ -29,12 +29,15 @@ def add_parser(verbs):
         run,
         summary="build the reference set of labeled stars from the archives",
         description="Build the reference set of Deng et al. (2024): SDSS spectra, Gaia, SIMBAD, LAMOST, images.\n"
-        "Stop it whenever you like: the same command goes on. With --targets, a target list instead.",
+        "Stop it whenever you like: the same command goes on. With --targets, a target list instead;\n"
+        "with --simulated, a set of the simulated sky in the paper's mix, without any archive.",
         example="stellarclass reference --output reference\n"
+        "  stellarclass reference --simulated 9180 --output simulated\n"
         '  stellarclass reference --targets "150.1 20.2 0.5" --output stars.fits',
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the run, or TABLE")
     parser.add_argument("--targets", metavar="CIRCLE", help='"RA DEC RADIUS" in degrees: stars of Clarke et al. (2020)')
+    parser.add_argument("--simulated", type=positive, metavar="N", help="so many simulated stars (the paper: 9180)")
     parser.add_argument("--seed", type=not_negative, default=1, metavar="N", help="of quota and split (%(default)s)")
     rules = parser.add_argument_group("rules (in brackets the paper's, or ours where it gives none)")
     rules.add_argument("--snr-min", type=float, metavar="X", help="S/N of the spectrum (5)")
@@ -74,7 +77,25 @@ def run(args):
     with ExitStack() as stack:
         if args.data_release is not None:
             stack.enter_context(conf.set_temp("sdss_data_release", args.data_release))
-        return _targets(args) if args.targets is not None else _build(args)
+        if args.targets is not None:
+            return _targets(args)
+        return _build(args) if args.simulated is None else _simulate(args)
+
+
+def _simulate(args):
+    """A set of the simulated sky, where that of the archives would lie."""
+    from .._progress import progress_bar
+    from ..reference import ReferenceSet
+    from . import EXIT_OK
+
+    with progress_bar(args.simulated, enabled=show_progress(args), desc="Simulating", unit="star") as bar:
+        reference = ReferenceSet.simulated(
+            args.simulated, seed=args.seed, progress=lambda done: bar.update(done - bar.n)
+        )
+    args.output.mkdir(parents=True, exist_ok=True)
+    reference.write(args.output / "set")
+    print(f"{reference}\nset: {args.output / 'set'}")
+    return EXIT_OK
 
 
 def _build(args):

@@ -13,7 +13,7 @@ from stellarclass.archives import SDSS, FieldKey, LocalSAS
 from stellarclass.archives.cache import FrameCache
 from stellarclass.cli import main
 from stellarclass.exceptions import ArchiveError
-from stellarclass.reference import Cuts
+from stellarclass.reference import Cuts, ReferenceSet
 from stellarclass.tables import read_table
 
 
@@ -166,3 +166,12 @@ def test_clarkes_stars_become_targets(sas_tree, tmp_path, capsys):
     assert len(table) > 3
     assert (table["class_prob_star"] >= 0.8).all()
     assert set(table["objid"].tolist()) <= set(archives.truth["objid"].tolist())
+
+
+def test_a_simulated_set_needs_no_archive(tmp_path, capsys):
+    assert main(["reference", "--simulated", "20", "--seed", "2", "--output", str(tmp_path / "run")]) == 0
+    reference = ReferenceSet.read(tmp_path / "run" / "set")
+    assert len(reference) == 20 and reference.table.meta["simulated"] is True
+    assert capsys.readouterr().out.splitlines() == [repr(reference), f"set: {tmp_path}/run/set"]
+    assert main(["reference", "--simulated", "20", "--output", str(tmp_path / "run")]) == 2
+    assert "already there" in capsys.readouterr().err
