@@ -84,7 +84,12 @@ class Judged:
                 "label": column}  # fmt: skip
 
     def scores(self):
-        """A row for each method, label system and label column: `~astropy.table.QTable`."""
+        """A row for each method, label system and label column.
+
+        Returns
+        -------
+        `~astropy.table.QTable`
+        """
         rows = []
         for k, column, good, left_out in self._pairs():
             values = {"stars": int(good.sum()), "left_out": left_out}
@@ -102,7 +107,12 @@ class Judged:
         return _with_units(rows, {f"{name}{end}": unit for name, unit in SCORES.items() for end in _ENDS})
 
     def classes(self):
-        """Precision, recall and F1 of each class: `~astropy.table.Table`."""
+        """Precision, recall and F1 of each class.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+        """
         rows = []
         for k, column, good, _ in self._pairs():
             prediction = _take(self.predictions[k], good)
@@ -120,7 +130,12 @@ class Judged:
         return Table(rows)
 
     def confusion(self):
-        """Stars by true class and answer: `~astropy.table.Table`."""
+        """Stars by true class and answer.
+
+        Returns
+        -------
+        `~astropy.table.Table`
+        """
         rows = []
         for k, column, good, _ in self._pairs():
             prediction = _take(self.predictions[k], good)

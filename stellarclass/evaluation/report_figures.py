@@ -40,7 +40,17 @@ def _figure(height):
 
 
 def figure_sample(evaluation):
-    """Figure 1: parallax, proper motion, radius and color-magnitude diagram of all stars of the reference set."""
+    """Figure 1: parallax, proper motion, radius and color-magnitude diagram of all stars of the reference set.
+
+    Parameters
+    ----------
+    evaluation : `~stellarclass.evaluation.evaluate.Evaluation`
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure` or None
+        None if the set has no Gaia photometry.
+    """
     table = evaluation.reference.table
     radius = evaluation.meta["radius_column"]
     if {"phot_g_mean_mag", "bp_rp"} <= set(table.colnames):
@@ -49,7 +59,16 @@ def figure_sample(evaluation):
 
 
 def figure_confusion(evaluation):
-    """Figure 3: the ensemble's confusion matrix for each label column, in the label system that is meant for it."""
+    """Figure 3: the ensemble's confusion matrix for each label column, in the label system that is meant for it.
+
+    Parameters
+    ----------
+    evaluation : `~stellarclass.evaluation.evaluate.Evaluation`
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     table = evaluation.confusion
     panels = []
     first, *second = (c for c in (evaluation.meta["label_column"], evaluation.meta["second_label"]) if c)
@@ -72,7 +91,16 @@ def figure_confusion(evaluation):
 
 
 def figure_radius(evaluation):
-    """Figure 4: radii against the reference with the residuals above, and uncertainty against S/N."""
+    """Figure 4: radii against the reference with the residuals above, and uncertainty against S/N.
+
+    Parameters
+    ----------
+    evaluation : `~stellarclass.evaluation.evaluate.Evaluation`
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     stars = evaluation.stars
     truth, answer = stars["radius_reference"], stars["radius"]
     figure = _figure(6.6)
@@ -92,7 +120,17 @@ def figure_radius(evaluation):
 
 
 def figure_calibration(evaluation):
-    """How often answers are right that are said to be so probable, and how many radii intervals of each level hold."""
+    """How often answers are right that are said to be so probable, and how many radii intervals of each level hold.
+
+    Parameters
+    ----------
+    evaluation : `~stellarclass.evaluation.evaluate.Evaluation`
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure` or None
+        None if too few reference radii are known.
+    """
     stars = evaluation.stars
     known = np.isfinite(stars["radius_reference"].value)
     if known.sum() < _MIN_CALIBRATED:
@@ -134,7 +172,19 @@ class Practice:
 
 
 def figure_composites(reference, rows, practice):
-    """Figure A1: both composites of some stars."""
+    """Figure A1: both composites of some stars.
+
+    Parameters
+    ----------
+    reference : `~stellarclass.reference.ReferenceSet`
+    rows : sequence of int
+        Rows of the reference set.
+    practice : Practice
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     figure = _figure(3.2 if len(rows) > 2 else 4.5)
     axes = figure.subplots(2, len(rows), squeeze=False)
     stamps = reference.stamps(np.asarray(rows))
@@ -146,7 +196,18 @@ def figure_composites(reference, rows, practice):
 
 
 def figure_roi(reference, row):
-    """Figure A2: how the region of interest grows on a star, by both rules."""
+    """Figure A2: how the region of interest grows on a star, by both rules.
+
+    Parameters
+    ----------
+    reference : `~stellarclass.reference.ReferenceSet`
+    row : int
+        Row of the reference set.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     figure = _figure(3.8)
     images = reference.stamps(np.array([row])).images[0]
     for ax, rule in zip(figure.subplots(1, 2), ("ring", "published"), strict=True):
@@ -156,7 +217,19 @@ def figure_roi(reference, row):
 
 
 def figure_augmentation(reference, row, practice):
-    """Figure A3: the augmentations on both composites of a star."""
+    """Figure A3: the augmentations on both composites of a star.
+
+    Parameters
+    ----------
+    reference : `~stellarclass.reference.ReferenceSet`
+    row : int
+        Row of the reference set.
+    practice : Practice
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     inputs = practice.recipe(reference.stamps(np.array([row])))
     examples = augmented_examples(
         inputs["image_a"][0], inputs["image_b"][0], config=practice.augmentation, seed=practice.seed
@@ -172,7 +245,17 @@ def figure_augmentation(reference, row, practice):
 
 
 def figure_losses(losses):
-    """Figure A6: training and validation loss of each member by epoch."""
+    """Figure A6: training and validation loss of each member by epoch.
+
+    Parameters
+    ----------
+    losses : `~astropy.table.Table`
+        As `stellarclass.plotting.plot_losses` takes it.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     figure = _figure(3.4)
     for ax, column in zip(figure.subplots(1, 2), ("train", "validation"), strict=True):
         plotting.plot_losses(losses, column=column, ax=ax)
@@ -189,7 +272,17 @@ def _sets(reference, practice):
 
 
 def figure_set_classes(reference, practice):
-    """Figure A4: classes in the weighted sets; lines are the shares that the formula means."""
+    """Figure A4: classes in the weighted sets; lines are the shares that the formula means.
+
+    Parameters
+    ----------
+    reference : `~stellarclass.reference.ReferenceSet`
+    practice : Practice
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     _, classes, sets = _sets(reference, practice)
     names, counts = np.unique(classes, return_counts=True)
     shares = dict(zip(names.tolist(), (counts / counts.sum()).tolist(), strict=True))
@@ -206,7 +299,19 @@ def figure_set_classes(reference, practice):
 
 
 def figure_set_values(reference, practice, *, radius_column="radius"):
-    """Figure A5: parallax, proper motion and radius in the weighted sets and among the test stars."""
+    """Figure A5: parallax, proper motion and radius in the weighted sets and among the test stars.
+
+    Parameters
+    ----------
+    reference : `~stellarclass.reference.ReferenceSet`
+    practice : Practice
+    radius_column : str
+        Column of the radii.
+
+    Returns
+    -------
+    `~matplotlib.figure.Figure`
+    """
     rows, _, sets = _sets(reference, practice)
     test = reference.rows("test")
     groups = {f"{m}, {part}": rows[getattr(d, part)] for m, d in sets.items() for part in ("train", "validation")}
