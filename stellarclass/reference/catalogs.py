@@ -168,11 +168,10 @@ def simbad(step, table, sources, cuts, *, progress=None):
 
     def ask(rows):
         answer = source.objects(ra[rows], dec[rows], radius=cuts.match_radius, progress=False)
-        nearest = np.full(len(ra[rows]), -1)
-        otype = text(answer, "otype")
+        nearest, target, otype = np.full(len(ra[rows]), -1), integers(answer, "target"), text(answer, "otype")
         for row in np.argsort(-numbers(answer, "separation", u.arcsec), kind="stable"):
             if otype[row] not in GROUP_TYPES:
-                nearest[integers(answer, "target")[row]] = row
+                nearest[target[row]] = row
         columns = {"simbad_id": "main_id", "simbad_otype": "otype", "simbad_sptype": "sp_type"}
         return QTable({ours: _texts(text(answer, theirs), nearest) for ours, theirs in columns.items()})
 

@@ -140,7 +140,7 @@ class Cuts:
         Parameters
         ----------
         step : str
-            Name of a step, see `stellarclass.reference.build.STEPS`.
+            Name of a step, see `stellarclass.reference.STEPS`.
 
         Returns
         -------
