@@ -202,6 +202,7 @@ class ReferenceSet:
         Parameters
         ----------
         folder : path-like
+            The set's own, or that of the run of ``stellarclass reference`` that made it, where it is called ``set``.
 
         Returns
         -------
@@ -213,6 +214,8 @@ class ReferenceSet:
             If it is no reference set, or a damaged one.
         """
         folder = Path(folder)
+        if (folder / "set" / "table.ecsv").is_file():
+            folder = folder / "set"
         if not (folder / "table.ecsv").is_file():
             raise InputError(f"no reference set in {str(folder)!r} (no table.ecsv); `stellarclass reference` makes one")
         try:
