@@ -147,7 +147,7 @@ def classify_spectrum(spectrum, templates=None):
     >>> result = classify_spectrum(Spectrum(flux=flux * u.Jy, spectral_axis=wavelength))
     >>> result.verdict, result.subclass
     ('star', 'G2')
-    >>> abs(result.radial_velocity - 100 * u.km / u.s) < 5 * u.km / u.s
+    >>> bool(abs(result.radial_velocity - 100 * u.km / u.s) < 5 * u.km / u.s)
     True
     """
     if templates is None:
