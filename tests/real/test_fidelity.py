@@ -6,7 +6,6 @@ What describes a field is measured on it; but a few constants of the method were
 
 import numpy as np
 import pytest
-from skytwins import parts
 
 from stellarclass.archives import FieldKey
 from stellarclass.evaluation.fidelity import compare_field
@@ -16,13 +15,12 @@ pytest.importorskip("sklearn")
 
 @pytest.fixture(scope="module")
 def other_field(local_images):
-    """Three bands of two thirds of a field."""
     (field,) = local_images.fields([FieldKey(2188, 301, 2, 37)], progress=False)
-    return compare_field(parts(field, "grz", x0=0, y0=0, side=1400), seed=1)
+    return compare_field(field, seed=1)
 
 
 def test_noise_of_blank_sky_is_right_to_3_percent(other_field):
-    assert set(other_field.bands) == set("grz")
+    assert set(other_field.bands) == set("ugrz")
     for band, measured in other_field.bands.items():
         assert measured.noise_ratio == pytest.approx(1, abs=0.03), band
 
@@ -34,7 +32,7 @@ def test_widths_of_stars_are_right_to_3_percent(other_field):
 
 
 def test_stamps_of_isolated_stars_cannot_be_told_apart(other_field):
-    assert other_field.stars > 90
+    assert other_field.stars > 150
     for band, measured in other_field.bands.items():
         assert measured.verdict.auc < 0.60, band
 
