@@ -160,7 +160,7 @@ class Dachs:
         inputs = self.root / "gavo" / "inputs" / schema
         shutil.copytree(bundle, inputs)
         self._own(inputs)
-        self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent)
+        self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent, seconds=600)
         if register:
             self._run("dachs", "pub", f"{schema}/q", cwd=inputs.parent)
 

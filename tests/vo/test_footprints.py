@@ -16,7 +16,7 @@ from stellarclass.stamps.roi import roi_boxes
 
 @pytest.fixture(scope="module")
 def sky():
-    return simulate.field(seed=3, n_stars=6)
+    return simulate.field(seed=3, n_stars=6, bands="r")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def test_boxes_are_the_pixels_that_the_network_sees(regions, table, sky):
         sides = box.vertices.separation(np.roll(box.vertices, -1)).to_value(u.arcsec)
         pixel = 0.396127
         assert sides == pytest.approx([(x1 - x0)[k] * pixel, (y1 - y0)[k] * pixel] * 2, rel=2e-3)
-        middle = SkyCoord(box.vertices.cartesian.mean().represent_as("unitspherical"), frame="icrs")
+        middle = SkyCoord(box.vertices.ra.mean(), box.vertices.dec.mean())
         offset = np.hypot(*stamps.offsets[k, 2]) * pixel
         assert middle.separation(sky.coords[k]).to_value(u.arcsec) == pytest.approx(offset, abs=0.02)
 
@@ -62,7 +62,7 @@ def test_ds9_files_read_back(regions, tmp_path):
     again = Regions.read(tmp_path / "stars.reg", format="ds9")
     assert [type(r) for r in again] == [type(r) for r in regions]
     for a, b in zip(again, regions, strict=True):
-        assert a.visual["color"].lower() == b.visual["color"].lower()
+        assert a.visual.get("color", a.visual.get("edgecolor")).lower() == b.visual["color"].lower()
         assert list(a.meta["tag"]) == list(b.meta["tag"])
         assert a.meta.get("text") == b.meta.get("text")
         where = ("vertices" if isinstance(b, PolygonSkyRegion) else "center",)
