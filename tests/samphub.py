@@ -16,7 +16,10 @@ from stellarclass.tables import read_table
 
 def isolate(patch, folder):
     """Make this process, and those it starts, look for a hub in a folder of the tests' own."""
+    import matplotlib
+
     lock = folder / "samp.lock"
+    patch.setenv("MPLCONFIGDIR", matplotlib.get_cachedir())  # not to list all fonts again
     patch.setenv("HOME", str(folder))
     patch.setenv("SAMP_HUB", f"std-lockurl:file://{lock}")
     return lock
@@ -67,8 +70,8 @@ class Desktop:
         table = read_table(file, format=mtype.rpartition(".")[2])
         with self._come:
             self.tables.append((params, table))
+            self.client.ereply(message, "samp.ok", result={})
             self._come.notify_all()
-        self.client.ereply(message, "samp.ok", result={})
 
     def await_tables(self, n, timeout=20):
         with self._come:

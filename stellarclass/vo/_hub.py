@@ -2,6 +2,7 @@
 """One registration with a SAMP hub: on loopback only, every request limited in time, no errors but our own."""
 
 import threading
+import time
 import xmlrpc.client
 from contextlib import suppress
 from xml.parsers.expat import ExpatError
@@ -18,6 +19,7 @@ LISTENER_MARK = "stellarclass.listener"
 """Key in the metadata of a client that classifies what it is sent: such clients do not send to each other."""
 
 _PATIENCE = 10.0  # seconds for a request that a hub answers by itself
+_LOOK = 1.0  # seconds between two looks whether who has to answer is still there
 _TROUBLES = (SAMPHubError, SAMPClientError, SAMPProxyError, xmlrpc.client.Error, ExpatError, OSError, KeyError)
 
 
@@ -119,11 +121,16 @@ class Connection:
         self._client.bind_receive_response(tag, self._receive_response)
         self.ask("call", client, tag, {"samp.mtype": mtype, "samp.params": params})
 
-    def answer(self, tag, timeout):
-        """The answer to the message with this tag, or `None` if it did not come in time."""
+    def answer(self, tag, client, timeout):
+        """The answer of a client to the message with this tag, or `None` if it did not come in time."""
+        end = time.monotonic() + timeout
         try:
-            self._waiting[tag].wait(max(0.0, timeout))
-            return self._answers.pop(tag, None)
+            while not self._waiting[tag].wait(max(0.0, min(_LOOK, end - time.monotonic()))):
+                if time.monotonic() >= end:
+                    return None
+                if client not in self.ask("get_registered_clients") and not self._waiting[tag].wait(_LOOK):
+                    raise SampError("it left the hub before it answered")
+            return self._answers.pop(tag)
         finally:
             del self._waiting[tag]
             self._client.unbind_receive_response(tag)
@@ -195,7 +202,7 @@ def _words(error):
 
 
 def printable(text, limit=80):
-    """Text of a stranger's, fit for a log: one line, no control characters, not too long.
+    r"""Text of a stranger's, fit for a log: one line, no control characters, not too long.
 
     Parameters
     ----------
@@ -210,7 +217,7 @@ def printable(text, limit=80):
     Examples
     --------
     >>> from stellarclass.vo._hub import printable
-    >>> printable("M2\\x1b[2J\\nstars")
+    >>> printable("M2\x1b[2J\nstars")
     'M2?[2J stars'
     """
     words = "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in str(text)[: 2 * limit])

@@ -9,6 +9,7 @@ a file.
 
 import os
 import stat
+from math import prod
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
@@ -35,6 +36,7 @@ _SILENCE = 20.0
 _MEMORY = 4  # times MAX_BYTES that a table may take in memory, as far as its header tells
 _FIELDS = 10_000
 _DEEPEST = 50  # elements within elements
+_BLOCK = 2880  # bytes, of FITS
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 _COMPRESSED = {
@@ -281,13 +283,9 @@ def _refuse_entities(*args):
 def _check_fits(path, max_bytes, max_rows):
     size = path.stat().st_size
     try:
-        with fits.open(path, memmap=False, lazy_load_hdus=True) as hdus:
-            # Only headers are read here; so a table that is longer than its file is not made room for.
-            header = next((hdu.header for hdu in hdus if isinstance(hdu, (fits.BinTableHDU, fits.TableHDU))), None)
-            if header is None:
-                raise InputError("the FITS file holds no table")
-            rows, width, heap = (int(header[key]) for key in ("NAXIS2", "NAXIS1", "PCOUNT"))
-            fields = int(header["TFIELDS"])
+        header = _table_header(path, size)
+        rows, width, heap = (int(header[key]) for key in ("NAXIS2", "NAXIS1", "PCOUNT"))
+        fields = int(header["TFIELDS"])
     except InputError:
         raise
     except Exception as err:  # astropy fails as the damage leads it to
@@ -297,4 +295,23 @@ def _check_fits(path, max_bytes, max_rows):
     if fields > _FIELDS:
         raise InputError(f"the table has {fields} columns, more than the {_FIELDS} accepted")
     if min(rows, width, heap) < 0 or rows * width + heap > size:
-        raise InputError("the FITS file is shorter than its header says")
+        raise InputError(_TOO_SHORT)
+
+
+_TOO_SHORT = "the FITS file is shorter than its header says"
+
+
+def _table_header(path, size):
+    """Header of the first table. Only headers are read: no room is made for data that the file may not have."""
+    with path.open("rb") as stream:
+        while stream.tell() < size:
+            header = fits.Header.fromfile(stream)
+            if str(header.get("XTENSION", "")).strip() in ("BINTABLE", "TABLE"):
+                return header
+            shape = [int(header[f"NAXIS{i + 1}"]) for i in range(int(header["NAXIS"]))]
+            values = int(header.get("PCOUNT", 0)) + (prod(shape) if shape else 0)
+            data = abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * values
+            if not 0 <= data <= size - stream.tell():
+                raise InputError(_TOO_SHORT)
+            stream.seek(-(-data // _BLOCK) * _BLOCK, os.SEEK_CUR)
+    raise InputError("the FITS file holds no table")

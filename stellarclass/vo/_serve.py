@@ -46,10 +46,8 @@ def served_tables(table):
         thread.start()
 
         def address(format):
-            for path, (_, known) in files.items():
-                if known == format:
-                    break
-            else:
+            path = next((path for path, (_, known) in files.items() if known == format), None)
+            if path is None:
                 ending, _ = _TYPES[format]
                 file = Path(folder) / f"table.{ending}"
                 write_table(table, file, format=format)

@@ -195,11 +195,11 @@ class Listener:
                     connection.ask("get_subscriptions", connection.id)
                 except SampError:
                     break
+            if not self._stopped.is_set():
+                _LOG.info("the SAMP hub is gone; waiting for the next one")
             self._connected.clear()
             self._connection = None
             connection.close()
-            if not self._stopped.is_set():
-                _LOG.info("the SAMP hub is gone; waiting for the next one")
 
     # ---- messages; what is called by the hub returns at once
 

@@ -32,7 +32,7 @@ class Answer:
         Its public identifier at the hub.
     status : str
         ``samp.ok``, ``samp.warning`` or ``samp.error``; ``timeout`` if it did not answer in time, and ``gone`` if the
-        message did not reach it.
+        message did not reach it, or it left.
     reason : str
         In words, why it is not ok; empty if it is.
     format : str
@@ -191,8 +191,12 @@ def deliver(connection, table, clients, *, name=None, table_id=None, format=None
                 tags[client] = (tag, label, chosen)
         deadline = time.monotonic() + timeout
         for client, (tag, label, chosen) in tags.items():
-            response = connection.answer(tag, deadline - time.monotonic())
-            answers[client] = _understand(response, label, client, chosen, timeout)
+            try:
+                response = connection.answer(tag, client, deadline - time.monotonic())
+            except SampError as err:
+                answers[client] = Answer(label, client, "gone", str(err), chosen)
+            else:
+                answers[client] = _understand(response, label, client, chosen, timeout)
     return [answers[client] for client in clients]
 
 
