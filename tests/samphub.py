@@ -53,11 +53,14 @@ class Desktop:
             self.client.connect()
         self._come = threading.Condition()
 
+        for mtype in mtypes:
+            self.subscribe(mtype)
+
+    def subscribe(self, mtype):
         def take(private_key, sender, message, mtype, params, extra):
             self._take(message, mtype, params)
 
-        for mtype in mtypes:
-            self.client.bind_receive_call(mtype, take)
+        self.client.bind_receive_call(mtype, take)
 
     def _take(self, message, mtype, params):
         if self.answer is not None:
