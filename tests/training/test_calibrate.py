@@ -15,6 +15,8 @@ from stellarclass.training.calibrate import (
     DOMAIN_FALSE_ALARM,
     PARALLAX_SNR_EDGES,
     calibrate_ensemble,
+    calibrate_radii,
+    class_mix,
     fit_domain,
     fit_radius,
     fit_radius_groups,
@@ -208,6 +210,29 @@ def test_calibrating_again_changes_nothing(calibrated):
 
 def test_what_was_taught_elsewhere_stays(calibrated):
     assert calibrated[0].card.label_systems["sdss"] == SDSS
+
+
+def test_radii_by_the_classes_of_another_system(calibrated):
+    """Its classes are the other's, backwards; half of the stars first and the other half then are all of them."""
+    data, _ = _stars(1)
+    halves = [{name: value[k::2] for name, value in data.items()} for k in (0, 1)]
+    first = calibrated[0].card.radius_calibration
+    ensemble = calibrate_radii(calibrated[0], halves, label_system="sdss")
+    second = ensemble.card.radius_calibration
+    assert second["groups"] == first["groups"] | {"label_system": "sdss"}
+    for name in ("scale", "lower", "upper"):
+        np.testing.assert_allclose(np.array(second[name])[:, ::-1], first[name], atol=2e-4)
+    assert ensemble.card.domain == calibrated[0].card.domain
+    assert ensemble.card.label_systems == calibrated[0].card.label_systems
+
+
+def test_the_mix_of_the_sky_is_the_mean_answer_for_stars(calibrated):
+    data, _ = _stars(3, n=3000)
+    star = data["target_intruder"] == 0
+    answer = calibrated[0].predict(_inputs(data), label_system=SYSTEM)
+    mix = class_mix(calibrated[0], data, label_system=SYSTEM)
+    np.testing.assert_allclose(mix, answer.probabilities[star].mean(0))
+    assert mix.sum() == pytest.approx(1)
 
 
 def test_intruders_take_no_part_in_what_is_about_stars(calibrated):

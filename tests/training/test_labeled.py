@@ -169,3 +169,24 @@ def test_it_then_speaks_the_system(taught):
     p = ensemble.predict(inputs, label_system="mine").probabilities
     assert (np.array(CLASSES)[p.argmax(1)] == table.labels).mean() > 0.5
     assert ensemble.card.sha256 == ""
+
+
+def test_dust_is_put_back_by_its_law(tmp_path):
+    n = 500
+    rng = np.random.default_rng(1)
+    where = {"ra": rng.uniform(120, 240, n), "dec": rng.uniform(0, 60, n)}
+    _write(tmp_path / "labels.ecsv", np.full(n, 0.5), ["F"] * n, **where)
+    table = LabelTable.read(tmp_path / "labels.ecsv", dereddened=True)
+    assert np.median(table.a_g) == pytest.approx(0.12) and table.a_g.min() > 0
+    added = table.observed(np.random.default_rng(2)) - table.magnitudes
+    np.testing.assert_allclose(added[:, 3] / added[:, 1], 2.086 / 3.793)
+    scatter = np.log(added[:, 1] / table.a_g)
+    assert abs(scatter.mean()) < 0.05 and scatter.std() == pytest.approx(0.3, rel=0.1)
+    # As observed, nothing is added; joined, each table keeps its own.
+    plain = LabelTable.read(tmp_path / "labels.ecsv")
+    both = LabelTable.join([plain, table])
+    np.testing.assert_array_equal(both.observed(rng)[:n], plain.magnitudes)
+    np.testing.assert_array_equal(both.a_g[n:], table.a_g)
+    _write(tmp_path / "nowhere.ecsv", [0.5], ["F"])
+    with pytest.raises(InputError, match="no column ra, dec"):
+        LabelTable.read(tmp_path / "nowhere.ecsv", dereddened=True)
