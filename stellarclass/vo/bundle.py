@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """`write_tap_bundle`: a folder that a data center can take as it is, and publish by TAP and cone search."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -157,15 +158,12 @@ def _check_names(fields):
     twice = sorted({f.name for f in fields if lower.count(f.name.lower()) > 1})
     if twice:
         raise InputError(f"columns {', '.join(map(repr, twice))} differ in case only; rename all but one of them")
-    bad = [
-        f.name
-        for f in fields
-        if '"' in f.name or "\\" in f.name or len(f.name.encode()) > 63 or not f.name.isprintable()
-    ]
-    if bad:
+    bad = [f.name for f in fields if not f.name.isascii() or re.search(r'["\\]', f.name) or not f.name.isprintable()]
+    if bad or max(map(len, lower), default=0) > 63:
+        listed = ", ".join(map(repr, bad or [f.name for f in fields if len(f.name) > 63]))
         raise InputError(
-            f"columns {', '.join(map(repr, bad))} have a double quote, a backslash, a control character, or more than "
-            "63 bytes in their name, which databases do not take; rename them"
+            f"columns {listed}: names in a TAP service are ASCII, have no double quote, backslash or control "
+            "character, and at most 63 characters; rename them"
         )
 
 

@@ -175,7 +175,7 @@ def resource_descriptor(resource, votable):
     for f, name in zip(fields, array.dtype.names, strict=True):
         _add_column(table, f, array[name])
     _add_groups(table, fields)
-    _add_data(root, resource, fields)
+    _add_data(root, resource, fields, len(array))
     if position:
         _add_cone_search(root, resource, position, array, fields)
     ElementTree.indent(root)
@@ -245,17 +245,15 @@ def _add_column(table, f, values):
     element = ElementTree.SubElement(
         table, "column", {k: v for k, v in attributes.items() if v or k in ("ucd", "unit")}
     )
-    if kind in _INTEGERS:
+    if len(values) and not np.ma.getmaskarray(values).any() and (kind in _INTEGERS or kind == "boolean"):
+        element.set("required", "True")
+    elif kind in _INTEGERS:
         # A missing integer needs a number of its own where the answer has no flags.
-        if np.ma.getmaskarray(values).any() or len(values) == 0:
-            ElementTree.SubElement(element, "values", nullLiteral=str(_free_number(f, values, kind)))
-        else:
-            element.set("required", "True")
+        ElementTree.SubElement(element, "values", nullLiteral=str(_free_number(values, kind)))
 
 
-def _free_number(f, values, kind):
+def _free_number(values, kind):
     limits = np.iinfo(_INTEGERS[kind])
-    # As wide as the answer's own type: DaCHS knows no unsigned byte.
     taken = set(np.unique(values.compressed()).tolist())
     for number in (limits.min, limits.max):
         if number not in taken:
@@ -273,8 +271,12 @@ def _add_groups(table, fields):
                 ElementTree.SubElement(element, "columnRef", dest=name)
 
 
-def _add_data(root, resource, fields):
+def _add_data(root, resource, fields, rows):
     data = ElementTree.SubElement(root, "data", id="import")
+    if not rows:
+        # An empty table is made, not read: DaCHS takes a VOTable without DATA for none at all.
+        ElementTree.SubElement(data, "make", table=resource.table)
+        return
     ElementTree.SubElement(data, "sources").text = resource.data
     grammar = ElementTree.SubElement(data, "voTableGrammar")
     # By number: delimited names, and some words of Python, are no names there.

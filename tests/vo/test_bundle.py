@@ -94,7 +94,8 @@ def test_names():
         ({"a": [1], "A": [2]}, "case only"),
         ({'a"b': [1]}, "double quote"),
         ({"a\\b": [1]}, "backslash"),
-        ({"ä" * 32: [1]}, "63"),
+        ({"a" * 64: [1]}, "63"),
+        ({"größe": [1]}, "ASCII"),
     ],
 )
 def test_what_a_database_does_not_take(columns, word, tmp_path):

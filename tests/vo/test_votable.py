@@ -4,9 +4,11 @@
 import io
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -377,3 +379,12 @@ def test_they_keep_to_the_schema(written):
     for path in written:
         status, out, err = validate_schema(str(path), version="1.4")
         assert status == 0, f"{path.name}: {out}{err}"
+
+
+def test_the_benchmark_compares_the_bytes(monkeypatch, capsys):
+    path = Path(__file__).parents[2] / "benchmarks" / "votable.py"
+    benchmark = runpy.run_path(str(path))
+    monkeypatch.setattr("sys.argv", [path.name, "--rows", "50", "--repeat", "1"])
+    assert benchmark["main"]() == 0
+    printed = capsys.readouterr().out
+    assert "50 rows, 36 columns" in printed and "identical" in printed
