@@ -89,9 +89,7 @@ class Topcat:
         os.close(write)
         with os.fdopen(read) as stream:
             self.env = dict(os.environ, DISPLAY=f":{stream.readline().strip()}", LANG="C.UTF-8")
-        programs.run(
-            "topcat", "topcat", "-Djsamp.localhost=127.0.0.1", f"-Duser.home={folder}", env=self.env
-        )  # fmt: skip
+        programs.run("topcat", "topcat", "-Djsamp.localhost=127.0.0.1", f"-Duser.home={folder}", env=self.env)
         self.client = desktop.find("topcat", 90)
         end = time.monotonic() + 30
         while "table.load.votable" not in desktop.client.get_subscriptions(self.client):
@@ -167,7 +165,11 @@ def main(picture):
                 topcat.await_table(found[1])
                 topcat.click(TABLE_DATA)
                 data = topcat.window("Table Browser")
-                topcat.mouse("windowmove", data, 0, 330, "windowsize", data, 1180, 430, "sleep", "2")
+                topcat.mouse("windowmove", data, 0, 320, "windowsize", data, 1180, 440, "sleep", "2")
+                topcat.mouse("windowsize", topcat.window("^TOPCAT$"), 1180, 320, "sleep", "1")
+                # A page to the right, to the classes; and the pointer out of the way.
+                topcat.mouse("mousemove", "--window", data, 900, 395, "click", "1", "sleep", "1")
+                topcat.mouse("mousemove", "--window", data, 600, 50, "sleep", "1")
                 topcat.screenshot(picture)
             finally:
                 desktop.close()

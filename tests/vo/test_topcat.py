@@ -37,6 +37,23 @@ def programs(tmp_path):
     programs.stop()
 
 
+def test_stilts_as_the_sender(hub, desktop, stars, tmp_path):
+    need([name for name in ("stilts",) if shutil.which(name) is None], "stilts")
+    with vo.Listener(fake_classifier().Classifier(), name="listener") as listener:
+        assert listener.wait_connected(20)
+        desktop.find("listener")
+        for format in ("votable", "fits"):
+            command = ["stilts", "-Djava.awt.headless=true", "-Djsamp.localhost=127.0.0.1", "tpipe", "in=stars.vot"]
+            subprocess.run(
+                [*command, "omode=samp", "client=listener", f"format={format}"],
+                cwd=tmp_path, check=True, timeout=120, capture_output=True, stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+        tables = desktop.await_tables(2, timeout=60)
+    for _, table in tables:
+        assert table.colnames[:3] == stars.colnames
+        assert table["spectral_class"].tolist() == ["A", "F", "G"]
+
+
 def test_topcat_sends_a_table_and_gets_it_back(hub, desktop, programs, stars, sas_tree, default_ensemble, tmp_path):
     need(topcat.missing(), topcat.PACKAGES)
     for mtype in ("table.load.votable", "table.load.fits"):
@@ -68,20 +85,3 @@ def test_topcat_sends_a_table_and_gets_it_back(hub, desktop, programs, stars, sa
     expected = Classifier(default_ensemble, images=LocalSAS(sas_tree), astrometry=False).classify_table(stars)
     assert table.colnames[:3] == stars.colnames and {"spectral_class", "radius", "flags"} <= set(table.colnames)
     assert_same_rows(table, expected, answers=1e-5)
-
-
-def test_stilts_as_the_sender(hub, desktop, stars, tmp_path):
-    need([name for name in ("stilts",) if shutil.which(name) is None], "stilts")
-    with vo.Listener(fake_classifier().Classifier(), name="listener") as listener:
-        assert listener.wait_connected(20)
-        desktop.find("listener")
-        for format in ("votable", "fits"):
-            command = ["stilts", "-Djava.awt.headless=true", "-Djsamp.localhost=127.0.0.1", "tpipe", "in=stars.vot"]
-            subprocess.run(
-                [*command, "omode=samp", "client=listener", f"format={format}"],
-                cwd=tmp_path, check=True, timeout=120, capture_output=True, stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        tables = desktop.await_tables(2, timeout=60)
-    for _, table in tables:
-        assert table.colnames[:3] == stars.colnames
-        assert table["spectral_class"].tolist() == ["A", "F", "G"]
