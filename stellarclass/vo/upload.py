@@ -16,7 +16,7 @@ def publish(table, service, *, name):
     """Create a table on a TAP service, and load its rows.
 
     The service has to offer VOSI tables that may be created and loaded, as those of the Canadian Astronomy Data Centre
-    do (YouCat); `pyvo.dal.TAPService` does it. The definition goes out as a VOTable with units, UCDs and descriptions,
+    do (YouCat); pyvo makes the requests. The definition goes out as a VOTable with units, UCDs and descriptions,
     the rows as tab-separated text with all digits, missing values empty. If the rows are refused, the empty table is
     removed again.
 
@@ -24,8 +24,8 @@ def publish(table, service, *, name):
     ----------
     table : `~astropy.table.Table`
         Not changed.
-    service : str or `~pyvo.dal.TAPService`
-        Address of the service, or the service itself, with credentials in its session.
+    service : str or object
+        Address of the service, or a ``pyvo.dal.TAPService`` with credentials in its session.
     name : str
         Of the new table as the service wants it, such as ``"my_schema.stars"``.
 
