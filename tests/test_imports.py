@@ -84,6 +84,7 @@ ALLOWED = {
         "columns",
         "combine",
         "targets",
+        "astrometry",
         "archives.transport",
         "lookup",
         "fetch",
