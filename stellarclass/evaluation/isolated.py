@@ -69,7 +69,7 @@ def isolated_stars(real, simulated):
 
     Notes
     -----
-    A star has 14.5 < r < 20.8 and S/N > 20, no neighbor within `ISOLATION` that is brighter than 3 mag fainter, is as
+    A star has 14.5 < r < 20.8 and S/N > 20, no neighbor within ``ISOLATION`` brighter than 3 mag fainter, is as
     concentrated as a star on both sides, and is nowhere saturated. The same is asked of both, so that no choice gives
     the simulation away.
     """

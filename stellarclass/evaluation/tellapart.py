@@ -241,7 +241,7 @@ def tell_apart(real, simulated, *, groups=None, seed=0, folds=5, repeats=1, perm
     repeats : int
         Times that it is done, each with other parts.
     permutations : int
-        Times that all is done again with nothing to find, for `Verdict.by_chance`.
+        Times that all is done again with nothing to find, for ``by_chance`` of the verdict.
     names : sequence of str, shape (F,)
         Of the features.
 

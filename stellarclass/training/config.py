@@ -302,14 +302,16 @@ class StarsConfig(_Section):
 
     Attributes
     ----------
-    train, validation, calibration : int
-        To learn from, to watch the loss on, and to calibrate on; rounded up to whole thousands.
+    train, validation, calibration, radii : int
+        To learn from, to watch the loss on, to calibrate on, and stars in the paper's mix to calibrate radii on besides;
+        rounded up to whole thousands.
     """
 
     _table = "stars"
     train: int = _setting("simulated stars to train on", 110_000, low=1, high=100_000_000)
     validation: int = _setting("simulated stars to watch the loss on", 8_000, low=1, high=10_000_000)
     calibration: int = _setting("simulated stars to calibrate on", 20_000, low=1, high=10_000_000)
+    radii: int = _setting("more of them to calibrate radii on", 40_000, low=1, high=10_000_000)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,7 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
         logs[f"member{k}"] = read_log(folder)
         seconds[f"member{k}"] = round(json.loads((folder / "state.json").read_text())["seconds"], 1)
     calibration = _data_set(work, "calibration", config.stars.calibration, recipe, processes, log)
-    radii = _data_set(work, "radii", config.stars.calibration, recipe, processes, log)
+    radii = _data_set(work, "radii", config.stars.radii, recipe, processes, log)
     ensemble = Ensemble(members, _card(config, kwargs, recipe), device=device)
     ensemble, metrics = calibrate_ensemble(ensemble, calibration, seed=3)
     tables = {name: LabelTable.join(t for n, t in labels if n == name) for name in dict(labels)}
@@ -213,7 +213,9 @@ def main(argv=None):
     taught = " --labels " + " ".join(f"{name}=TABLE" for name, _ in args.labels) if args.labels else ""
     config = DefaultConfig(
         members=args.members,
-        stars=StarsConfig(train=args.stars, validation=args.validation, calibration=args.calibration),
+        stars=StarsConfig(
+            train=args.stars, validation=args.validation, calibration=args.calibration, radii=2 * args.calibration
+        ),
         training=dataclasses.replace(config.training, epochs=args.epochs),
     )
     ensemble, _ = train_default(

@@ -241,7 +241,7 @@ def train_mescr(config, reference, *, folder, device="cpu", log=print, progress=
     -------
     `~stellarclass.nets.ensemble.Ensemble`
     losses : dict of str to list of dict
-        By member, see `read_log`.
+        By member, see `stellarclass.training.loop.read_log`.
     """
     folder, rows = Path(folder), reference.rows("train")
     recipe = fit_recipe(reference, rows, config.recipe, quantile=config.range_quantile)

@@ -58,7 +58,7 @@ def send(table, *, client=None, name=None, table_id=None, format=None, timeout=6
     """Send a table to other programs on the desktop.
 
     It goes to clients that subscribe to ``table.load.votable`` or ``table.load.fits``: as FITS if it is large
-    (`LARGE_TABLE` rows) or the client takes nothing else, as VOTable otherwise. Clients fetch it from an address on
+    (``LARGE_TABLE`` rows) or the client takes nothing else, as VOTable otherwise. Clients fetch it from an address on
     loopback, which ends when all have answered or the time is up; no file is left behind.
 
     Parameters
