@@ -10,7 +10,7 @@ __all__ = ["plot_stars"]
 
 
 def plot_stars(images, titles=None):
-    """Show stars one below the other: a composite of g, r and i, and the five bands.
+    """Show stars one below the other: in color, with i, r and g as red, green and blue, and in each of the five bands.
 
     Parameters
     ----------
@@ -52,8 +52,9 @@ def plot_stars(images, titles=None):
     figure = Figure(figsize=(9.6, 1.9 * n + 0.2), layout="constrained")
     axes = figure.subplots(n, 1 + len(BANDS), squeeze=False)
     for row, image, title in zip(axes, images, titles, strict=False):
-        plot_composite(np.nan_to_num(image), "gri", title="gri", ax=row[0])
-        row[0].set_title(title or "gri", fontsize="small", loc="left")
+        plot_composite(np.nan_to_num(image), "irg", title="", ax=row[0])
+        row[0].set_title(title, fontsize="small", loc="left")
+        row[0].set_xlabel("i, r, g", fontsize="small")
         for ax, band, pixels in zip(row[1:], BANDS, image, strict=True):
             _plot_band(ax, pixels, band)
     for ax in axes[len(images) :].flat:

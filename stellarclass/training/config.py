@@ -303,7 +303,7 @@ class StarsConfig(_Section):
     Attributes
     ----------
     train, validation, calibration, radii : int
-        To learn from, to watch the loss on, to calibrate on, and stars in the paper's mix to calibrate radii on besides;
+        To learn from, to watch the loss on, to calibrate on, and stars in the paper's mix for the radii besides;
         rounded up to whole thousands.
     """
 

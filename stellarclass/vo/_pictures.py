@@ -56,7 +56,7 @@ def chosen_rows(mtype, params, n):
 
 
 def draw_stars(path, table, result, rows, *, images):
-    """Fetch the images of stars, and draw them into a file.
+    """Fetch the images of stars, and draw them into a file; rows are counted from 1 there, as TOPCAT counts them.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def draw_stars(path, table, result, rows, *, images):
     classes = class_names(result)[rows]
     radii, errors = (column_values(result, name, "solRad")[rows] for name in ("radius", "radius_err"))
     titles = [
-        f"row {row}: {cls}, {radius:.2f} ± {error:.2f} $R_\\odot$" if cls else f"row {row}"
+        f"row {row + 1}: {cls}, {radius:.2f} ± {error:.2f} $R_\\odot$" if cls else f"row {row + 1}: no answer"
         for row, cls, radius, error in zip(rows, classes, radii, errors, strict=True)
     ]
     plot_stars(np.asarray(stamps.images), titles).savefig(path, format="png", dpi=100)

@@ -343,7 +343,7 @@ class Listener:
         folder = Path(self._folder.name) if self.pictures is None else self.pictures
         path = folder / f"stars-{time.strftime('%Y%m%dT%H%M%S')}-{token_hex(3)}.png"
         draw_stars(path, table, result, rows, images=getattr(self.classifier, "images", None))
-        _LOG.info("row%s %s: %s", "" if len(rows) == 1 else "s", ", ".join(map(str, rows)), path)
+        _LOG.info("row%s %s: %s", "" if len(rows) == 1 else "s", ", ".join(str(row + 1) for row in rows), path)
         self._reply(message, {"samp.status": "samp.ok", "samp.result": {"picture": str(path)}})
         if self.show and not webbrowser.open(path.as_uri()):
             _LOG.warning("there is no viewer for %s", path)

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import Table
 
 from stellarclass import flags
 from stellarclass.simulate import draw_stars

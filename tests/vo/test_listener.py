@@ -2,6 +2,7 @@
 """The listener as other programs meet it: tables come back classified, whatever else is sent finds it alive."""
 
 import logging
+import sys
 import threading
 import time
 from pathlib import Path
@@ -15,6 +16,7 @@ from fakeclassifier import fake_classifier
 from samphub import Desktop, isolate, running_hub
 
 from stellarclass import flags, vo
+from stellarclass.cli import main
 from stellarclass.exceptions import ArchiveError, InputError
 from stellarclass.simulate import render_stars
 from stellarclass.tables import write_table
@@ -238,6 +240,55 @@ def test_a_hub_that_restarts_is_found_again(tmp_path, monkeypatch, address, capl
                 time.sleep(0.02)
     text = caplog.text
     assert text.count("no SAMP hub yet; start TOPCAT") >= 1 and text.count("the SAMP hub is gone") == 2
+
+
+def test_a_hub_that_restarts_meanwhile(tmp_path, monkeypatch, address):
+    """The result goes to who is called as the sender was."""
+    monkeypatch.setattr(listener_module, "_FIRST_DELAY", 0.1)
+    monkeypatch.setattr(listener_module, "_WATCH", 0.2)
+    lock = isolate(monkeypatch, tmp_path)
+    begun, go = threading.Event(), threading.Event()
+    answer = fake_classifier().Classifier().classify
+
+    def classify(table, *, progress):
+        begun.set()
+        assert go.wait(30)
+        return answer(table)
+
+    with vo.Listener(SimpleNamespace(classify=classify), name="patient"):
+        with running_hub(lock):
+            desktop = Desktop("desktop", folder=tmp_path)
+            desktop.client.enotify(desktop.find("patient"), "table.load.votable", url=address)
+            assert begun.wait(20)
+            desktop.close()
+        with running_hub(lock):
+            others = [Desktop(name, folder=tmp_path) for name in ("first", "desktop")]
+            others[1].find("patient")
+            go.set()
+            others[1].await_tables(1)
+            assert others[0].tables == []
+            for other in others:
+                other.close()
+
+
+def test_the_command(hub, desktop, address, monkeypatch, tmp_path, capsys):
+    """``stellarclass samp`` ends when it is interrupted, which is no failure."""
+    module = fake_classifier()
+    monkeypatch.setitem(sys.modules, "stellarclass.classifier", module)
+
+    def wait(self):
+        reply = desktop.ask(desktop.find("ours"), "table.load.votable", url=address, name="M2")
+        assert "more than the 3 accepted" in reply["samp.error"]["samp.errortxt"]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(vo.Listener, "wait", wait)
+    (tmp_path / "sas").mkdir()
+    command = ["samp", "--name", "ours", "--images", str(tmp_path / "sas"), "--no-astrometry", "--max-rows", "3"]
+    assert main(command) == 0
+    err = capsys.readouterr().err
+    assert "connected to the SAMP hub as" in err and "table.load.votable of client" in err
+    assert main(["samp", "--pictures", str(tmp_path / "nowhere")]) == 2
+    assert "--pictures" in capsys.readouterr().err
 
 
 def test_what_makes_no_sense():
