@@ -28,13 +28,14 @@ def isolate(patch, folder):
 @contextmanager
 def running_hub(lock):
     """pyvo's hub, on loopback."""
-    with samp_conf.set_temp("use_internet", False):
+    # Clients that have left without a word are not called ten times.
+    with samp_conf.set_temp("use_internet", False), samp_conf.set_temp("n_retries", 2):
         hub = SAMPHubServer(web_profile=False, addr="127.0.0.1", lockfile=str(lock), mode="single")
         hub.start()
-    try:
-        yield hub
-    finally:
-        hub.stop()
+        try:
+            yield hub
+        finally:
+            hub.stop()
 
 
 class Desktop:

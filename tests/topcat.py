@@ -18,8 +18,10 @@ import stellarclass
 PACKAGES = "topcat xvfb xdotool imagemagick"
 
 # Where things are in TOPCAT's main window (4.8; Java draws its own menus and buttons, with fonts of its own).
-BROADCAST, TABLE_DATA = (116, 40), (161, 40)
+BROADCAST, TABLE_DATA, ACTIVATION = (116, 40), (161, 40), (342, 40)
 INTEROP, SEND_TO, FIRST_CLIENT = (355, 9), (413, 123), (518, 118)
+# And in its window of activation actions.
+SEND_ROW, SEND_ROW_TICK, INVOKE = (110, 301), (40, 301), (266, 388)
 
 
 def missing():
@@ -129,9 +131,9 @@ class Topcat:
         """Words of xdotool."""
         subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=30)
 
-    def click(self, *places):
-        """Click at places in the main window, one after the other."""
-        window = self.window("^TOPCAT$")
+    def click(self, *places, window="^TOPCAT$"):
+        """Click at places in a window, one after the other."""
+        window = self.window(window)
         for x, y in places:
             self.mouse("mousemove", "--window", window, x, y, "sleep", "0.3", "click", "1", "sleep", "0.7")
 

@@ -68,7 +68,12 @@ def test_topcat_sends_a_table_and_gets_it_back(hub, desktop, programs, stars, sa
     window.screenshot(tmp_path / "screen.png")
     assert (tmp_path / "screen.png").stat().st_size > 5000
 
-    # What TOPCAT says of a row of its own table, or of ours.
+    # TOPCAT tells of a row of the table that it has just got.
+    window.click(topcat.ACTIVATION)
+    window.click(topcat.SEND_ROW, topcat.SEND_ROW_TICK, topcat.INVOKE, window="Activation Actions")
+    picture = programs.await_line("listener", r"row 1: (\S+\.png)")[1]
+    assert Path(picture).read_bytes().startswith(b"\x89PNG")
+    # And somebody of a row of either.
     for known in ("theirs", table_id):
         reply = desktop.ask(desktop.find("stellarclass"), "table.highlight.row", table_id=known, row="0", timeout=60)
         picture = Path(reply["samp.result"]["picture"])
