@@ -13,6 +13,7 @@ import pytest
 from astropy import units as u
 from astropy.table import QTable
 from fakeclassifier import fake_classifier
+from loopback.strangers import site
 from samphub import Desktop, isolate, running_hub
 
 from stellarclass import flags, vo
@@ -104,8 +105,13 @@ def test_malice_is_refused_and_survived(listener, desktop, address, tmp_path):
         ((tmp_path / "long.vot").as_uri(), "101 rows, more than the 100 accepted"),
         ((tmp_path / "nowhere.vot").as_uri(), "no positions"),
         (["a", "list"], "no url"),
+        ("{site}/huge", "10000000000 bytes, more than the 1000000 accepted"),
+        ("{site}/endless", "longer than the 1000000 bytes accepted"),
+        ("{site}/to-file", "the url gives no table"),
     ]:
-        reply = desktop.ask(client, "table.load.votable", url=url)
+        with site(b"") as there:
+            url = url.replace("{site}", there) if isinstance(url, str) else url
+            reply = desktop.ask(client, "table.load.votable", url=url)
         assert reply["samp.status"] == "samp.error", url
         assert reason in reply["samp.error"]["samp.errortxt"]
     for mtype, params in [
