@@ -26,9 +26,9 @@ def add_parser(verbs):
         "samp",
         run,
         summary="classify the tables that TOPCAT sends, and send them back",
-        description="Stay connected to TOPCAT, Aladin and other programs by SAMP. A table that one of them sends is\n"
-        "classified and goes back with our columns behind its own; a row that is clicked shows the star's images.\n"
-        "Waits for a hub if there is none, and for the next one if it goes. Ends when it is interrupted (Ctrl-C).",
+        description="Stay connected to TOPCAT, Aladin and others by SAMP. A table that one of them sends is\n"
+        "classified and goes back with our columns behind its own; a row that is clicked shows the\n"
+        "star's images. Waits for a hub if there is none, or it goes. Ends on Ctrl-C.",
         example="stellarclass samp --images sas --astrometry gaia.ecsv",
     )
     parser.add_argument("--name", default="stellarclass", metavar="NAME", help="what TOPCAT calls us")

@@ -108,6 +108,14 @@ def test_without_takers_and_without_a_hub(hub, monkeypatch, tmp_path):
         vo.send(stars())
 
 
+@pytest.mark.parametrize("lock", ["", "no equals sign", "samp.secret=x", "samp.hub.xmlrpc.url=gopher://x", "a=b=c"])
+def test_a_lock_file_that_makes_no_sense(monkeypatch, tmp_path, lock):
+    (tmp_path / "lock").write_text(lock)
+    monkeypatch.setenv("SAMP_HUB", f"std-lockurl:file://{tmp_path}/lock")
+    with pytest.raises(SampError, match="the SAMP hub: "):
+        vo.send(stars())
+
+
 def test_what_is_no_table():
     with pytest.raises(TypeError, match="expected an astropy Table, got list"):
         vo.send([1])
