@@ -57,7 +57,8 @@ def test_what_chance_gives_is_found_by_swapping_even_where_a_difference_is_plain
     assert verdict.auc > 0.9
     assert len(verdict.by_chance) == 3
     assert 0.4 < np.mean(verdict.by_chance) < 0.7
-    assert 0.45 < chance_limit([verdict], 40) < 0.8
+    # What is plain stands above what chance gives.
+    assert np.mean(verdict.by_chance) < chance_limit([verdict], 40) < verdict.auc
 
 
 def test_chance_is_narrower_with_more_stars_and_unknown_without_permutations():
