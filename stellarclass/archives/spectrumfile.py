@@ -112,7 +112,8 @@ def _spectrum(coadd, meta):
     from astropy.nddata import InverseVariance
     from specutils import Spectrum
 
-    flux, loglam, ivar = (coadd[column].astype(float) for column in ("flux", "loglam", "ivar"))
+    with np.errstate(invalid="ignore"):  # damage may look like a signaling NaN, which is masked like any other
+        flux, loglam, ivar = (coadd[column].astype(float) for column in ("flux", "loglam", "ivar"))
     if len(flux) < 2 or not np.all(np.isfinite(loglam)) or not np.all(np.diff(loglam) > 0):
         raise ValueError(f"loglam must be finite and ascend, over at least two pixels (there are {len(flux)})")
     if loglam[0] < 2 or loglam[-1] > 6:
