@@ -30,7 +30,7 @@ NO_STAR = (
     ("quasar", "quasar", None),
     ("galaxy", "galaxy", None),
 )
-NEIGHBOR_ARCSEC = 2.0
+NEIGHBOR_ARCSEC = (0.5, 1.0, 2.0)  # seeing is 1.3
 # A low surface density of other stars: what stands beside the star is to be seen without them.
 SPARSE = 1.0
 SURE = 0.9
@@ -86,9 +86,10 @@ def cases(n, seed):
         fewer = stamps()
         drop_bands(fewer, np.random.default_rng([seed, count]), count)
         yield name, clean, fewer, clean_gaia
-    blend = stamps()
-    add_neighbors(blend, clean, arcsec=NEIGHBOR_ARCSEC, seed=[seed, 9])
-    yield 'twin at 2"', clean, blend, clean_gaia
+    for arcsec in NEIGHBOR_ARCSEC:
+        blend = stamps()
+        add_neighbors(blend, clean, arcsec=arcsec, seed=[seed, 9])
+        yield f'twin at {arcsec:g}"', clean, blend, clean_gaia
     for name, kind, teff in NO_STAR:
         others = intruders_of(kind, n, rng, teff=teff)
         seen = observe_astrometry(others, seed=rng)
