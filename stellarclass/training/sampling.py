@@ -129,7 +129,7 @@ def split_stars(classes, *, seed, validation=0.2, stars=None):
     --------
     >>> from stellarclass.training.sampling import split_stars
     >>> split_stars(list("FFFFFKKKKK"), seed=1)
-    (array([0, 2, 3, 4, 6, 7, 8, 9]), array([1, 5]))
+    (array([0, 1, 2, 3, 5, 6, 7, 9]), array([4, 8]))
     """
     if not 0 < validation < 1:
         raise InputError(f"validation = {validation!r}: a share above 0 and below 1 is meant")
