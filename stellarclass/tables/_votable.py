@@ -39,18 +39,20 @@ def build(table):
     resource = vot.tree.Resource()
     file.resources.append(resource)
     with warnings.catch_warnings():
-        # It makes up XML IDs for names that cannot be one, like B-V; names are what we and others read.
+        # It makes up XML IDs for names that cannot be one, like B-V, and numbers those that come out equal, like Ä's
+        # and ß's; names are what we and others read.
         warnings.simplefilter("ignore", vot.exceptions.W03)
+        warnings.simplefilter("ignore", vot.exceptions.W32)
         ragged = any(part.dtype.kind == "O" and "_votable_string_dtype" not in part.meta for part in parts)
         # Without rows if it can be: astropy's own way of filling the array takes longer than all the rest.
         element = BinaryTable.from_table(file, Table(parts if ragged else [part[:0] for part in parts], copy=False))
+        vot.tree.Field.uniqify_names(element.fields)
     resource.tables.append(element)
     for field in element.fields:
         if field.datatype == "bit":
             field.datatype = "boolean"  # which can be missing
         if field.description:
             field.description = _ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", field.description)
-    vot.tree.Field.uniqify_names(element.fields)
     element.array = _array(parts, len(table))
     element.format = "binary2"
     _add_systems(resource, element.fields, parts)

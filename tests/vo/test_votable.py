@@ -21,7 +21,7 @@ from astropy.io.votable.xmlutil import validate_schema
 from astropy.table import Column, MaskedColumn, QTable, Table
 from astropy.time import Time
 from astropy.utils.masked import Masked
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -239,6 +239,7 @@ def tables(draw):
 
 @settings(max_examples=40, deadline=None)
 @given(table=tables(), block=st.sampled_from([1, 100, 1 << 24]))
+@example(table=QTable({"Ä": np.zeros(0), "ß": np.zeros(0)}), block=1)  # both have the XML ID "_"
 def test_bytes_are_astropys(table, block):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("stellarclass.tables._binary2._BLOCK", block)
