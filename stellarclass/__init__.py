@@ -17,9 +17,9 @@ __version__ = "0.1.0.dev0"
 # Public name -> the module that defines it; None: the name is that of a submodule itself.
 _PUBLIC = {
     "Classifier": "classifier",
-    "classify": "classifier",
-    "classify_region": "classifier",
-    "classify_table": "classifier",
+    "classify": "shortcuts",
+    "classify_region": "shortcuts",
+    "classify_table": "shortcuts",
     "conf": "_config",
     "fetch_astrometry": "fetch",
     "fetch_stamps": "fetch",

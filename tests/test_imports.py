@@ -47,6 +47,7 @@ ALLOWED = {
     "lookup": ("targets", "astrometry", "archives", "skyregions"),
     "results": ("schema", "targets", "astrometry", "nets.prediction", "physics"),
     "classifier": ("results", "lookup", "targets", "astrometry", "stamps", "nets", "combine"),
+    "shortcuts": ("classifier",),
     "fetch": ("lookup", "targets", "astrometry", "stamps"),
     "plotting": ("schema", "stamps", "archives.base"),
     "reference": (

@@ -62,7 +62,8 @@ def run(args):
     from time import perf_counter
 
     from .. import simulate
-    from ..classifier import Classifier, classify
+    from ..classifier import Classifier
+    from ..shortcuts import classify
     from ..tables import write_table
     from . import EXIT_OK, EXIT_PARTIAL
     from .view import count_line, failed_archives, text_lines
