@@ -10,7 +10,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from stellarclass.combine import combine
-from stellarclass.evaluation.metrics import expected_calibration_error
+from stellarclass.metrics import expected_calibration_error
 from stellarclass.plotting import CLASS_COLORS, plot_coverage, plot_reliability
 
 CLASSES = ("F", "G", "K")

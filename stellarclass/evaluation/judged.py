@@ -7,8 +7,8 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, QTable, Table, vstack
 
+from ..metrics import class_scores, confusion_matrix
 from .intervals import SCORES, bootstrap_scores, mean_interval
-from .metrics import class_scores, confusion_matrix
 from .paired import paired_bootstrap
 from .radii import coverage, one_sigma_interval, parallax_bin
 from .scores import answered_class, judge

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from astropy import units as u
 
-from .metrics import accuracy, class_scores, expected_calibration_error, log_loss, within_one_class
+from ..metrics import accuracy, class_scores, expected_calibration_error, log_loss, within_one_class
 from .radii import coverage, one_sigma_interval, radius_errors
 
 __all__ = ["Scores", "answered_class", "judge", "mean_and_spread"]

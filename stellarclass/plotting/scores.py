@@ -20,7 +20,7 @@ def plot_confusion(matrix, classes, *, ax=None):
     Parameters
     ----------
     matrix : array-like of int, shape (C, C)
-        Row: true class, column: answer, see `stellarclass.evaluation.metrics.confusion_matrix`.
+        Row: true class, column: answer, see `stellarclass.metrics.confusion_matrix`.
     classes : sequence of str
         Names of the C classes.
     ax : `~matplotlib.axes.Axes`, optional

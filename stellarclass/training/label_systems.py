@@ -8,6 +8,7 @@ import torch
 from torch.func import functional_call, stack_module_state
 from torch.nn import functional as F
 
+from .. import metrics
 from ..astrometry import Astrometry
 from ..exceptions import EnsembleError, InputError
 from ..nets.combination import calibrate, class_sets, conformal_threshold, mean_log_probabilities
@@ -278,19 +279,19 @@ def class_figures(probabilities, targets, threshold, classes):
     dict
         As the attribute ``figures`` of `LabelSystemFit`, without ``stars``; a class without a star has no recall.
     """
-    answer, rows = probabilities.argmax(1), np.arange(len(probabilities))
-    right = answer == targets
-    recall = {c: float(right[targets == k].mean()) for k, c in enumerate(classes) if (targets == k).any()}
+    names = np.array(list(classes))
+    truth, answer = names[targets], names[probabilities.argmax(1)]
+    scores = metrics.class_scores(truth, answer, classes=classes)
     sets = class_sets(probabilities, threshold)
-    figures = {
-        "accuracy": right.mean(),
-        "balanced_accuracy": np.mean(list(recall.values())),
-        "within_one_class": (np.abs(answer - targets) <= 1).mean(),
-        "log_loss": -np.log(probabilities[rows, targets].clip(1e-12)).mean(),
-        "class_set_coverage": sets[rows, targets].mean(),
-        "class_set_size": sets.sum(1).mean(),
+    return {
+        "accuracy": metrics.accuracy(truth, answer),
+        "balanced_accuracy": scores.balanced_accuracy,
+        "within_one_class": metrics.within_one_class(truth, answer, classes=classes),
+        "log_loss": metrics.log_loss(truth, probabilities, classes=classes),
+        "class_set_coverage": float(sets[np.arange(len(targets)), targets].mean()),
+        "class_set_size": float(sets.sum(1).mean()),
+        "recall": {c: float(r) for c, r in zip(classes, scores.recall, strict=True) if np.isfinite(r)},
     }
-    return {name: float(value) for name, value in figures.items()} | {"recall": recall}
 
 
 def _with_maps(ensemble, name, maps, entry):

@@ -16,12 +16,12 @@ from stellarclass.evaluation import contenders as contenders_module
 from stellarclass.evaluation.baselines import INPUTS
 from stellarclass.evaluation.contenders import contenders, forest_of, single_member, spoken_system
 from stellarclass.evaluation.evaluate import evaluate
-from stellarclass.evaluation.metrics import accuracy, confusion_matrix
 from stellarclass.evaluation.paired import paired_bootstrap
 from stellarclass.evaluation.report import numbers, text_table
 from stellarclass.evaluation.scores import answered_class, judge
 from stellarclass.evaluation.truth import class_column, radius_column_of, rows_of
 from stellarclass.exceptions import EnsembleError, InputError, StellarclassWarning
+from stellarclass.metrics import accuracy, confusion_matrix
 from stellarclass.tables import read_table
 
 QUICK = {"members": False, "baselines": False, "resamples": 20}

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from stellarclass.evaluation import intervals
 from stellarclass.evaluation.answers import join_predictions
 from stellarclass.evaluation.intervals import SCORES, bootstrap_scores, mean_interval
-from stellarclass.evaluation.metrics import class_scores, confusion_matrix
 from stellarclass.evaluation.scores import answered_class, judge
+from stellarclass.metrics import class_scores, confusion_matrix
 from stellarclass.nets.prediction import Prediction
 
 N = 300

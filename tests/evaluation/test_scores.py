@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from stellarclass.evaluation.metrics import log_loss
 from stellarclass.evaluation.scores import answered_class, judge, mean_and_spread
+from stellarclass.metrics import log_loss
 from stellarclass.nets.prediction import Prediction
 
 N = 4000

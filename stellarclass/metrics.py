@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..physics import CLASSES
+from .physics import CLASSES
 
 __all__ = [
     "ClassScores",
@@ -91,7 +91,7 @@ def accuracy(truth, answer):
 
     Examples
     --------
-    >>> from stellarclass.evaluation.metrics import accuracy
+    >>> from stellarclass.metrics import accuracy
     >>> accuracy(["A", "G", "M", "M"], ["A", "F", "M", ""])
     0.5
     """
@@ -123,7 +123,7 @@ def confusion_matrix(truth, answer, *, classes=CLASSES):
 
     Examples
     --------
-    >>> from stellarclass.evaluation.metrics import confusion_matrix
+    >>> from stellarclass.metrics import confusion_matrix
     >>> print(confusion_matrix(["F", "G", "G"], ["F", "F", "G"], classes="FG"))
     [[1 0]
      [1 1]]
@@ -155,7 +155,7 @@ def class_scores(truth, answer, *, classes=CLASSES):
 
     Examples
     --------
-    >>> from stellarclass.evaluation.metrics import class_scores
+    >>> from stellarclass.metrics import class_scores
     >>> scores = class_scores(["F", "G", "G", "K"], ["F", "F", "G", "K"], classes="FGK")
     >>> print(scores.recall, round(scores.balanced_accuracy, 3))
     [1.  0.5 1. ] 0.833
@@ -195,7 +195,7 @@ def within_one_class(truth, answer, *, classes=CLASSES):
 
     Examples
     --------
-    >>> from stellarclass.evaluation.metrics import within_one_class
+    >>> from stellarclass.metrics import within_one_class
     >>> within_one_class(["A", "G", "K", "M"], ["F", "G", "F", ""])
     0.5
     """
@@ -236,7 +236,7 @@ def log_loss(truth, probabilities, *, classes=CLASSES):
 
     Examples
     --------
-    >>> from stellarclass.evaluation.metrics import log_loss
+    >>> from stellarclass.metrics import log_loss
     >>> round(log_loss(["F", "G"], [[0.5, 0.5], [0.2, 0.8]], classes="FG"), 4)
     0.4581
     """
@@ -276,7 +276,7 @@ def expected_calibration_error(truth, probabilities, *, classes=CLASSES, bins=15
 
     Examples
     --------
-    >>> from stellarclass.evaluation.metrics import expected_calibration_error
+    >>> from stellarclass.metrics import expected_calibration_error
     >>> p = [[0.9, 0.1]] * 10
     >>> round(expected_calibration_error(["F"] * 8 + ["G"] * 2, p, classes="FG"), 3)
     0.1

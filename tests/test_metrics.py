@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stellarclass.evaluation.metrics import (
+from stellarclass.metrics import (
     accuracy,
     class_scores,
     confusion_matrix,
