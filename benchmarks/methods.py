@@ -21,7 +21,7 @@ def add_arguments(parser):
         "--training",
         type=Path,
         default=None,
-        help="--work of stellarclass.training.default, so that the baselines learn from the very stars that the "
+        help="--work of `stellarclass train default`, so that the baselines learn from the very stars that the "
         f"networks learned from; without it they get {_OWN_STARS} of their own",
     )
     parser.add_argument("--work", type=Path, default=Path("runs/benchmarks"), help="what is kept (%(default)s)")

@@ -3,7 +3,7 @@
 
     python -m stellarclass.training.aperture_mlp --work runs/default --output mlp
 
-takes the sets of stars that ``python -m stellarclass.training.default`` left in ``--work``, and writes an ensemble that
+takes the sets of stars that ``stellarclass train default`` left in ``--work``, and writes an ensemble that
 ``classify(..., ensemble="./mlp")`` takes as any other.
 """
 
@@ -44,7 +44,7 @@ def read_set(folder, kind):
     Parameters
     ----------
     folder : path-like
-        The ``--work`` of `stellarclass.training.default`.
+        The ``--work`` of ``stellarclass train default``.
     kind : {"train", "validation", "calibration"}
         Which.
 
@@ -60,7 +60,9 @@ def read_set(folder, kind):
     """
     sets = [p.parent for p in Path(folder).glob(f"{kind}-*/complete")]
     if not sets:
-        raise FileNotFoundError(f"no complete set {kind}-* in {folder}; stellarclass.training.default --work makes one")
+        raise FileNotFoundError(
+            f"no complete set {kind}-* in {folder}: `stellarclass train default` makes one"
+        )
     largest = max(sets, key=lambda p: int(p.name.rpartition("-")[2]))
     paths = sorted(p for p in largest.glob("*.npy") if p.stem != "residual")
     return with_labels({p.stem: np.load(p, allow_pickle=False) for p in paths})
@@ -275,7 +277,7 @@ def _trained_on(member, x, y, name, seed, epochs, *, batch_size=256, learning_ra
 def main(argv=None):
     """Command line of this module."""
     parser = argparse.ArgumentParser(description="Train the multi-aperture baseline on the stars of an ensemble.")
-    parser.add_argument("--work", type=Path, required=True, help="--work of stellarclass.training.default")
+    parser.add_argument("--work", type=Path, required=True, help="--work of `stellarclass train default`")
     parser.add_argument("--output", type=Path, required=True, help="folder of the baseline")
     parser.add_argument("--members", type=int, default=1, help="networks (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=24, help="passes over the stars (%(default)s)")

@@ -12,7 +12,6 @@ A table of labels has the columns u, g, r, i, z and ``label`` (A, F, G, K or M);
 ``sdss:dereddened=TABLE`` adds one whose magnitudes were corrected for dust, which is put back, from ``ra`` and ``dec``.
 """
 
-import argparse
 import dataclasses
 import json
 import platform
@@ -28,20 +27,17 @@ from ..exceptions import InputError
 from ..nets.card import Card, Member
 from ..nets.compact import CompactNet
 from ..nets.ensemble import Ensemble
-from ..nets.weights import save_ensemble
 from ..physics import CLASS_EDGES, CLASSES
 from ..simulate import LABEL_SYSTEMS
 from ..stamps import recipes
 from ..stamps.photometric import FEATURES, PhotometricRecipe
 from .calibrate import calibrate_ensemble, calibrate_radii
-from .config import DefaultConfig, StarsConfig
-from .configfile import read_config
 from .label_systems import add_label_system
 from .labeled import LabelTable, teach
 from .loop import evaluate_loss, read_log, train_network
 from .simulated import make_training_set
 
-__all__ = ["main", "parse_labels", "teach_reference", "train_default"]
+__all__ = ["parse_labels", "teach_reference", "train_default"]
 
 _BLOCK = 1000
 _SEED = {"train": 20240815, "validation": 1, "calibration": 2, "radii": 5}
@@ -141,7 +137,7 @@ def train_default(config, *, work, labels=(), processes=1, device="cpu", log=Non
             "label maps of learned systems: real labels and magnitudes, simulated pixels"
         ),
         "stars": config.stars.train,
-        "config": dataclasses.asdict(config.training),
+        "config": dataclasses.asdict(config.training) | {"stars": dataclasses.asdict(config.stars)},
         "seeds": _SEED,
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
         "versions": {
@@ -191,45 +187,6 @@ def teach_reference(ensemble, reference, *, log=None):
     )
 
 
-def main(argv=None):
-    """Command line of this module: ``stellarclass train default``, with the numbers as options."""
-    config = read_config("default")
-    stars = config.stars
-    parser = argparse.ArgumentParser(description="Train the default ensemble on the simulated sky.")
-    parser.add_argument("--output", type=Path, required=True, help="folder of the ensemble")
-    parser.add_argument("--work", type=Path, default=Path("runs/default"), help="training set and checkpoints")
-    parser.add_argument("--stars", type=int, default=stars.train, help="stars to train on (default: %(default)s)")
-    parser.add_argument("--validation", type=int, default=stars.validation, help="to watch the loss on (%(default)s)")
-    parser.add_argument("--calibration", type=int, default=stars.calibration, help="to calibrate on (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=config.training.epochs, help="passes over them (%(default)s)")
-    parser.add_argument("--members", type=int, default=config.members, help="networks in the ensemble (%(default)s)")
-    parser.add_argument("--processes", type=int, default=2, help="worker processes that draw stars (%(default)s)")
-    parser.add_argument("--labels", type=_labels, nargs="+", default=[], metavar="SYSTEM=TABLE", help="real labels")
-    parser.add_argument(
-        "--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where to train (%(default)s)"
-    )
-    args = parser.parse_args(argv)
-    options = " ".join(f"--{k} {getattr(args, k)}" for k in ("stars", "validation", "calibration", "epochs", "members"))
-    taught = " --labels " + " ".join(f"{name}=TABLE" for name, _ in args.labels) if args.labels else ""
-    config = DefaultConfig(
-        members=args.members,
-        stars=StarsConfig(
-            train=args.stars, validation=args.validation, calibration=args.calibration, radii=2 * args.calibration
-        ),
-        training=dataclasses.replace(config.training, epochs=args.epochs),
-    )
-    ensemble, _ = train_default(
-        config,
-        work=args.work,
-        labels=args.labels,
-        processes=args.processes,
-        device=args.device,
-        command=f"python -m stellarclass.training.default {options} --output DIR" + taught,
-    )
-    save_ensemble(ensemble, args.output, half=True)
-    _say(f"{args.output}: {ensemble.card.training['simulated_metrics']}")
-
-
 def parse_labels(text):
     """A label system and its table from ``SYSTEM=TABLE`` or ``SYSTEM:dereddened=TABLE``.
 
@@ -258,13 +215,6 @@ def parse_labels(text):
     return name, LabelTable.read(path, dereddened=bool(colon))
 
 
-def _labels(text):
-    try:
-        return parse_labels(text)
-    except InputError as err:
-        raise argparse.ArgumentTypeError(str(err)) from err
-
-
 def _card(config, kwargs, recipe):
     """The card before calibration."""
     return Card(
@@ -290,7 +240,3 @@ def _card(config, kwargs, recipe):
 
 def _say(line):
     print(line, flush=True)
-
-
-if __name__ == "__main__":
-    main()
