@@ -244,8 +244,8 @@ class Classifier:
         if astrometry is not False:
             candidates = self._candidates(targets, astrometry, progress)
         results = Results(targets, self.ensemble.classes)
-        for field, rows in lookup.open_fields(self.images, targets, progress=progress):
-            self._classify_field(field, rows, targets, candidates, results)
+        for rows, stamps, gaia in self._observe(targets, candidates, progress):
+            self._file(rows, stamps, gaia, results)
         used = {"image_release": self.images.name}
         if astrometry is not False:
             used |= {"astrometry_release": astrometry.name, "match_radius": self.match_radius.to_value(u.arcsec)}
@@ -261,19 +261,20 @@ class Classifier:
             warnings.warn(f"{stars} without astrometry: {err}", StellarclassWarning, stacklevel=4)
             return err.partial
 
-    def _classify_field(self, field, rows, targets, candidates, results):
-        """Everything for the targets ``rows``, which lie in one field."""
-        here, epoch = targets[rows], lookup.field_epoch(field)
-        ra, dec = propagate(here.ra, here.dec, here.pmra, here.pmdec, here.ref_epoch, epoch)
-        if candidates is None:
-            gaia = Astrometry.empty(len(rows))
-        else:
-            gaia = lookup.match_field(targets, candidates, rows, epoch, radius=self.match_radius)
-            matched = gaia.source_id != NO_ID
-            ra, dec = np.where(matched, gaia.ra, ra), np.where(matched, gaia.dec, dec)
-        shape = {"psf": field_psf(field), "trend": field_psf_trend(field)}
-        for part in self._batches(len(rows)):
-            self._file(rows[part], cut_field(field, ra[part], dec[part], **shape), gaia[part], results)
+    def _observe(self, targets, candidates, progress):
+        """Pixels and astrometry in batches, each of one field: (rows of the targets, stamps, astrometry)."""
+        for field, rows in lookup.open_fields(self.images, targets, progress=progress):
+            here, epoch = targets[rows], lookup.field_epoch(field)
+            ra, dec = propagate(here.ra, here.dec, here.pmra, here.pmdec, here.ref_epoch, epoch)
+            if candidates is None:
+                gaia = Astrometry.empty(len(rows))
+            else:
+                gaia = lookup.match_field(targets, candidates, rows, epoch, radius=self.match_radius)
+                matched = gaia.source_id != NO_ID
+                ra, dec = np.where(matched, gaia.ra, ra), np.where(matched, gaia.dec, dec)
+            shape = {"psf": field_psf(field), "trend": field_psf_trend(field)}
+            for part in self._batches(len(rows)):
+                yield rows[part], cut_field(field, ra[part], dec[part], **shape), gaia[part]
 
     def _file(self, rows, stamps, gaia, results):
         """Measure one batch of stars, ask the ensemble, and file the answers of the targets ``rows``."""
