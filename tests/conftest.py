@@ -13,6 +13,8 @@ except ImportError:  # the header is a convenience
     PYTEST_HEADER_MODULES, TESTED_VERSIONS = {}, {}
 
 os.environ.setdefault("MPLBACKEND", "agg")
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process to each core already
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure(config):
@@ -25,6 +27,18 @@ def pytest_configure(config):
     from stellarclass import __version__
 
     TESTED_VERSIONS["stellarclass"] = __version__
+
+
+def pytest_collection_modifyitems(items):
+    """Under ``pytest -n``, a file's tests stay in one process, where their fixtures are made; so do all that ask DaCHS.
+
+    The server takes a while to start and is not started twice: its files make one group, and the first one.
+    """
+    with_server = {item.path for item in items if "dachs_gaia" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path not in with_server)
+    for item in items:
+        group = "dachs" if item.path in with_server else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_commands_parse(line):
 
 def test_the_two_commands_are_there():
     assert "$ python -m pip install -c constraints.txt . && stellarclass demo\n" in README
-    assert '$ python -m pip install -c constraints.txt ".[test]" && pytest\n' in README
+    assert '$ python -m pip install -c constraints.txt ".[test]" && pytest -n auto\n' in README
 
 
 def test_files_that_are_linked_are_there():
