@@ -116,8 +116,9 @@ class Classifier:
             N stars, see `~stellarclass.targets.parse_targets`.
         coords : str or tuple of str, optional
             For a table: name of its SkyCoord column, or of its right ascension and declination columns.
-        progress : bool, optional
-            Whether to show progress bars; by default on a terminal and in a notebook only.
+        progress : bool or callable, optional
+            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+            with what is being done, the steps taken, and their number or `None`.
 
         Returns
         -------
@@ -146,8 +147,9 @@ class Classifier:
             N stars. It is not changed.
         coords : str or tuple of str, optional
             Name of its SkyCoord column, or of its right ascension and declination columns.
-        progress : bool, optional
-            Whether to show progress bars; by default on a terminal and in a notebook only.
+        progress : bool or callable, optional
+            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+            with what is being done, the steps taken, and their number or `None`.
 
         Returns
         -------
@@ -173,8 +175,9 @@ class Classifier:
         ----------
         region : `~regions.SkyRegion`
             Circle, ellipse, rectangle, annulus, polygon or a combination of them.
-        progress : bool, optional
-            Whether to show progress bars; by default on a terminal and in a notebook only.
+        progress : bool or callable, optional
+            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+            with what is being done, the steps taken, and their number or `None`.
 
         Returns
         -------

@@ -26,8 +26,9 @@ def classify(
         N positions.
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
-    progress : bool, optional
-        Whether to show progress bars; by default on a terminal and in a notebook only.
+    progress : bool or callable, optional
+        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+        with what is being done, the steps taken, and their number or `None`.
 
     Returns
     -------
@@ -77,8 +78,9 @@ def classify_table(
         Name of its SkyCoord column, or of its right ascension and declination columns, where they are not obvious.
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
-    progress : bool, optional
-        Whether to show progress bars; by default on a terminal and in a notebook only.
+    progress : bool or callable, optional
+        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+        with what is being done, the steps taken, and their number or `None`.
 
     Returns
     -------
@@ -118,8 +120,9 @@ def classify_region(
         Circle, ellipse, rectangle, annulus, polygon or a combination of them.
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
-    progress : bool, optional
-        Whether to show progress bars; by default on a terminal and in a notebook only.
+    progress : bool or callable, optional
+        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+        with what is being done, the steps taken, and their number or `None`.
 
     Returns
     -------
