@@ -117,7 +117,7 @@ class Classifier:
         coords : str or tuple of str, optional
             For a table: name of its SkyCoord column, or of its right ascension and declination columns.
         progress : bool or callable, optional
-            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
             with what is being done, the steps taken, and their number or `None`.
 
         Returns
@@ -148,7 +148,7 @@ class Classifier:
         coords : str or tuple of str, optional
             Name of its SkyCoord column, or of its right ascension and declination columns.
         progress : bool or callable, optional
-            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
             with what is being done, the steps taken, and their number or `None`.
 
         Returns
@@ -176,7 +176,7 @@ class Classifier:
         region : `~regions.SkyRegion`
             Circle, ellipse, rectangle, annulus, polygon or a combination of them.
         progress : bool or callable, optional
-            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+            Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
             with what is being done, the steps taken, and their number or `None`.
 
         Returns

@@ -27,7 +27,7 @@ def classify(
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool or callable, optional
-        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
         with what is being done, the steps taken, and their number or `None`.
 
     Returns
@@ -79,7 +79,7 @@ def classify_table(
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool or callable, optional
-        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
         with what is being done, the steps taken, and their number or `None`.
 
     Returns
@@ -121,7 +121,7 @@ def classify_region(
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool or callable, optional
-        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is called instead,
+        Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
         with what is being done, the steps taken, and their number or `None`.
 
     Returns
