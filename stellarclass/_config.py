@@ -35,6 +35,11 @@ class Conf(_config.ConfigNamespace):
         "J/A+A/639/A84", "VizieR's name of the catalog of Clarke et al. (2020), or of one of its tables."
     )
     sdss_data_release = _config.ConfigItem(17, "SDSS data release that images and catalogs are taken from.")
+    sdss_footprint = _config.ConfigItem(
+        "",
+        "MOC file of the sky that SDSS imaged: no archive is asked for stars off it. Empty: nothing is refused.",
+        "string",
+    )
     timeout = _config.ConfigItem(60.0, "Seconds without a byte after which a request to an archive is given up.")
     time_budget = _config.ConfigItem(600.0, "Seconds that a frame or a chunk of positions may take, retries included.")
     retries = _config.ConfigItem(3, "Times that a failed request is tried again.")

@@ -74,6 +74,7 @@ FLAGS = (
         "ambiguous_field", 16, False, "SkyServer names several objects at the position; the nearest primary was taken."
     ),
     Bit("unknown_psf", 17, False, "Too few stars in a frame to measure its PSF; a typical PSF was assumed."),
+    Bit("off_footprint", 18, True, "The survey has not imaged the position, by its footprint; no archive was asked."),
 )
 """Bits of the column ``flags``."""
 

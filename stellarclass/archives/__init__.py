@@ -29,6 +29,9 @@ _HOME = {
     "SpectrumSource": "base",
     "decode_objid": "objid",
     "encode_objid": "objid",
+    "fetch_fields": "fieldlist",
+    "field_footprint": "footprint",
+    "read_footprint": "footprint",
     "read_frame": "frames",
     "read_spectrum": "spectrumfile",
 }

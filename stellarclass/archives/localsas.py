@@ -10,12 +10,14 @@ from pathlib import Path
 
 import numpy as np
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 
 from .. import flags
 from .._progress import progress_bar
 from ..astrometry import propagate, unit_vectors
 from ..exceptions import InputError, NotInArchiveError, StellarclassWarning
 from .base import BANDS, FieldKey
+from .footprint import DEFAULT_ORDER, MARGIN, polygon_footprint
 from .frames import read_frame, read_geometry
 from .objid import DEFAULT_RERUN, check_key, known_fields
 from .prefetch import load_fields
@@ -106,6 +108,29 @@ class LocalSAS:
     @cached_property
     def _footprints(self):
         return [f for key, paths in sorted(self._files.items()) if (f := _footprint(key, paths)) is not None]
+
+    def footprint(self, *, order=DEFAULT_ORDER):
+        """The sky that the frames cover, widened by 30 arcsec.
+
+        Parameters
+        ----------
+        order : int, optional
+            Finest HEALPix order, 5 to 15.
+
+        Returns
+        -------
+        mocpy.MOC
+
+        Raises
+        ------
+        stellarclass.exceptions.InputError
+            If the order is out of range, or no frame can be read.
+        ModuleNotFoundError
+            If mocpy is not installed (``pip install stellarclass[vo]``).
+        """
+        corners = [_corners(footprint.wcs, margin=MARGIN) for footprint in self._footprints]
+        ra, dec = np.stack(corners, axis=-1) if corners else np.zeros((2, 4, 0))
+        return polygon_footprint(ra.T, dec.T, order=order)
 
     def locate(self, targets, *, progress=None):
         """Find the field of each target: the one in which the target lies farthest from the edge.
@@ -204,14 +229,19 @@ def _footprint(key, paths):
         except OSError as err:
             reasons.append(str(err))
             continue
-        nx, ny = wcs.pixel_shape
-        corners = np.array([[-0.5, -0.5], [nx - 0.5, -0.5], [nx - 0.5, ny - 0.5], [-0.5, ny - 0.5]])
-        corners = unit_vectors(*wcs.wcs_pix2world(corners, 0).T)
+        corners = unit_vectors(*_corners(wcs))
         center = corners.sum(axis=0) / np.linalg.norm(corners.sum(axis=0))
         radius = np.arccos(np.clip(corners @ center, -1, 1)).max() + np.radians(_MARGIN)
         return _Footprint(key, wcs, epoch, center, radius)
     warnings.warn(f"field {key} is left out: {'; '.join(reasons)}", StellarclassWarning, stacklevel=2)
     return None
+
+
+def _corners(wcs, *, margin=0.0):
+    """Right ascensions and declinations of the four corners of a frame, further out by a margin in arcsec."""
+    (nx, ny), (x, y) = wcs.pixel_shape, margin / 3600 / proj_plane_pixel_scales(wcs)
+    corners = [[-x, -y], [nx + x, -y], [nx + x, ny + y], [-x, ny + y]]
+    return wcs.wcs_pix2world(np.array(corners) - 0.5, 0).T
 
 
 def _pixels_from_edge(footprint, targets, rows):

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """`SDSS`: positions to fields through SkyServer, frames from the Science Archive Server."""
 
+import os
 import warnings
 from functools import partial
 
@@ -15,6 +16,7 @@ from ._chunks import ask_in_chunks
 from ._options import patience, whole
 from .cache import FrameCache
 from .crossid import cross_identify
+from .footprint import inside_footprint, read_footprint
 from .objid import check_key, known_fields
 from .prefetch import load_fields
 from .transport import Transport
@@ -46,11 +48,14 @@ class SDSS:
         seconds, by default.
     retries : int, optional
         Times that a failed request is tried again; ``conf.retries`` by default.
+    footprint : path-like or mocpy.MOC, optional
+        The sky that SDSS has imaged; ``conf.sdss_footprint`` by default. Stars off it are not asked about. Where none
+        is known, nothing is refused.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If an option is out of range.
+        If an option is out of range, or ``footprint`` is no MOC.
     `~astropy.units.UnitsError`
         If ``timeout`` or ``time_budget`` is not a time with a unit.
 
@@ -66,12 +71,25 @@ class SDSS:
     """
 
     def __init__(
-        self, *, data_release=None, cache_dir=None, connections=None, timeout=None, time_budget=None, retries=None
+        self,
+        *,
+        data_release=None,
+        cache_dir=None,
+        connections=None,
+        timeout=None,
+        time_budget=None,
+        retries=None,
+        footprint=None,
     ):
         self._data_release = whole("data_release", data_release, least=8)
         self._cache_dir = cache_dir
         self._connections = whole("connections", connections, least=1)
         self._patience = patience(timeout, time_budget, retries)
+        self._footprint = footprint
+        if isinstance(footprint, (str, os.PathLike)):
+            self._footprint = read_footprint(footprint)
+        elif footprint is not None and not hasattr(footprint, "contains_lonlat"):
+            raise TypeError(f"footprint must be the path of a MOC, or a mocpy.MOC, not {footprint!r}")
 
     @property
     def data_release(self):
@@ -112,8 +130,8 @@ class SDSS:
 
         A target that names its field (run, camcol, field; rerun 301 unless given) or has an SDSS ``objid`` is never
         asked about. For the others SkyServer's nearest primary object within 3 arcsec tells; positions with a proper
-        motion and an epoch are moved to SDSS's own time before. They go in chunks of ``conf.skyserver_chunk``; one
-        that fails is asked about in halves.
+        motion and an epoch are moved to SDSS's own time before. Those off the footprint, where one is known, are left
+        out. The rest goes in chunks of ``conf.skyserver_chunk``; one that fails is asked about in halves.
 
         Parameters
         ----------
@@ -126,9 +144,9 @@ class SDSS:
         -------
         stellarclass.targets.Targets
             A copy with run, rerun, camcol, field, and for those that SkyServer was asked about objid and psfmag;
-            flagged ``no_image`` where it knows no object, ``ambiguous_field`` where it knows several,
-            ``image_failure`` (and a `~stellarclass.exceptions.StellarclassWarning` with address and reason) where it
-            could not be asked.
+            flagged ``off_footprint`` where it was not, ``no_image`` where it knows no object, ``ambiguous_field`` where
+            it knows several, ``image_failure`` (and a `~stellarclass.exceptions.StellarclassWarning` with address and
+            reason) where it could not be asked.
         """
         targets, todo = known_fields(targets)
         rows = np.flatnonzero(todo)
@@ -138,6 +156,15 @@ class SDSS:
             targets.ra[rows], targets.dec[rows], targets.pmra[rows], targets.pmdec[rows],
             targets.ref_epoch[rows], _MEAN_EPOCH,
         )  # fmt: skip
+        footprint = self._footprint
+        if footprint is None and conf.sdss_footprint:
+            footprint = read_footprint(conf.sdss_footprint)
+        if footprint is not None:
+            inside = inside_footprint(footprint, ra, dec)
+            targets.flags[rows[~inside]] |= flags.OFF_FOOTPRINT
+            rows, ra, dec = rows[inside], ra[inside], dec[inside]
+            if not len(rows):
+                return targets
         transport = Transport(**self._patience)
 
         def ask(index, **limits):

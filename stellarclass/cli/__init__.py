@@ -48,7 +48,20 @@ def build_parser():
         Its ``run`` default, set by the verb, takes the parsed arguments and returns the exit code.
     """
     from .. import __version__
-    from . import classify, demo, ensembles, evaluate, publish, reference, samp, simulate, spectrum, study, train
+    from . import (
+        classify,
+        demo,
+        ensembles,
+        evaluate,
+        footprint,
+        publish,
+        reference,
+        samp,
+        simulate,
+        spectrum,
+        study,
+        train,
+    )
 
     parser = argparse.ArgumentParser(
         prog="stellarclass",
@@ -58,7 +71,20 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"stellarclass {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (demo, classify, ensembles, evaluate, publish, reference, samp, simulate, spectrum, study, train):
+    for verb in (
+        demo,
+        classify,
+        ensembles,
+        evaluate,
+        footprint,
+        publish,
+        reference,
+        samp,
+        simulate,
+        spectrum,
+        study,
+        train,
+    ):
         verb.add_parser(verbs)
     return parser
 

@@ -79,6 +79,9 @@ def add_sources(parser):
         metavar="NAME",
         help="taken off parallaxes: lindegren (default), global, none (default of FILE)",
     )
+    where.add_argument(
+        "--footprint", type=Path, metavar="MOC", help="sky that SDSS imaged; nobody is asked for stars off it"
+    )
     where.add_argument("--data-release", type=positive, metavar="N", help="SDSS data release (default: 17)")
 
 
@@ -198,7 +201,15 @@ def source_options(args):
             raise InputError(f"--images {args.images}: there is no such folder")
         from ..archives import LocalSAS
 
+        if args.footprint is not None:
+            raise InputError("--footprint is about SDSS over the network; what --images covers is read from its frames")
         sources["images"] = LocalSAS(args.images)
+    elif args.footprint is not None:
+        from ..archives import SDSS
+
+        if not args.footprint.is_file():
+            raise InputError(f"--footprint {args.footprint}: there is no such file")
+        sources["images"] = SDSS(footprint=args.footprint)
     if args.astrometry is not None:
         from ..archives import LocalAstrometry
 

@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""`SkySQL`: SkyServer's SQL search over two tables of truth, run by SQLite.
+"""`SkySQL`: SkyServer's SQL search over tables of truth, run by SQLite.
 
 What it runs is the query it is sent: TOP becomes LIMIT, and nothing else is changed but the identifiers of spectra,
 which are wider than SQLite's integers and are kept as texts of 20 digits.
@@ -18,26 +18,30 @@ OBJECTS = (
     "objID", "ra", "dec", "run", "rerun", "camcol", "field", "mjd", "flags", "type", "clean",
     *(f"psfMag_{b}" for b in BANDS), *(f"psfMagErr_{b}" for b in BANDS),
 )  # fmt: skip
+FIELDS = ("fieldID", "run", "rerun", "camcol", "field", "raMin", "raMax", "decMin", "decMax")
 MOST_ROWS = 500_000  # SkyServer's own limit
 
 
 class SkySQL:
-    """SkyServer's tables SpecObj and PhotoObj.
+    """SkyServer's tables SpecObj and PhotoObj, or Field.
 
     Parameters
     ----------
-    spectra, objects : astropy.table.Table
-        With the columns `SPECTRA` and `OBJECTS`, in SkyServer's spelling; others are left out.
+    spectra, objects, fields : astropy.table.Table, optional
+        With the columns `SPECTRA`, `OBJECTS` and `FIELDS`, in SkyServer's spelling; others are left out.
     most_rows : int
         Rows that no TOP exceeds.
     """
 
-    def __init__(self, spectra, objects, *, most_rows=MOST_ROWS):
+    def __init__(self, spectra=None, objects=None, *, fields=None, most_rows=MOST_ROWS):
         self.most_rows = most_rows
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
-        self._load("SpecObj", spectra, SPECTRA)
-        self._load("PhotoObj", objects, OBJECTS)
-        self._database.execute("CREATE INDEX by_objid ON PhotoObj (objID)")
+        tables = (("SpecObj", spectra, SPECTRA), ("PhotoObj", objects, OBJECTS), ("Field", fields, FIELDS))
+        for name, table, columns in tables:
+            if table is not None:
+                self._load(name, table, columns)
+        if objects is not None:
+            self._database.execute("CREATE INDEX by_objid ON PhotoObj (objID)")
 
     def _load(self, name, table, columns):
         self._database.execute(f"CREATE TABLE {name} ({', '.join(columns)})")
