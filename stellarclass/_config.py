@@ -10,6 +10,9 @@ class Conf(_config.ConfigNamespace):
     """Configuration of stellarclass (see `astropy.config`)."""
 
     sas_url = _config.ConfigItem("https://data.sdss.org/sas", "Base address of the SDSS Science Archive Server.")
+    sas_mirrors = _config.ConfigItem(
+        [], "Base addresses of copies of that server, asked in turn where it fails.", "string_list"
+    )
     skyserver_url = _config.ConfigItem("https://skyserver.sdss.org", "Base address of SDSS SkyServer.")
     gaia_tap_url = _config.ConfigItem(
         "https://gea.esac.esa.int/tap-server/tap", "Address of the TAP service that holds Gaia."
@@ -43,7 +46,25 @@ class Conf(_config.ConfigNamespace):
     timeout = _config.ConfigItem(60.0, "Seconds without a byte after which a request to an archive is given up.")
     time_budget = _config.ConfigItem(600.0, "Seconds that a frame or a chunk of positions may take, retries included.")
     retries = _config.ConfigItem(3, "Times that a failed request is tried again.")
+    retry_delay = _config.ConfigItem(
+        1.0, "Longest wait before the second try, in seconds; doubled for each one after it. A part of it is drawn."
+    )
+    longest_delay = _config.ConfigItem(60.0, "Seconds to which waits between tries grow at most.")
+    longest_retry_after = _config.ConfigItem(
+        300.0, "Seconds that an archive may ask a request to wait (Retry-After); asked for more, it is given up."
+    )
+    outage_failures = _config.ConfigItem(
+        10, "Failures in a row after which a host is taken to be down: requests to it pause, and one at a time probes."
+    )
+    outage_wait = _config.ConfigItem(
+        60.0, "Seconds that a host may be down before requests to it are given up at once."
+    )
+    put_backs = _config.ConfigItem(
+        1, "Times that a field whose frames cannot be had for the moment is put back behind the others."
+    )
     connections = _config.ConfigItem(4, "Downloads at a time from one archive.")
+    host_connections = _config.ConfigItem(8, "Requests at a time to one host, of all archives and threads together.")
+    bandwidth = _config.ConfigItem(0.0, "Bytes per second that all downloads together take at most; 0: no limit.")
     skyserver_chunk = _config.ConfigItem(500, "Positions in one SkyServer cross-identification.")
     gaia_chunk = _config.ConfigItem(5000, "Positions in one Gaia upload join.")
     tap_chunk = _config.ConfigItem(5000, "Positions in one upload join with SIMBAD or LAMOST.")

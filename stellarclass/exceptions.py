@@ -7,8 +7,10 @@ Every error names the value at fault, the limit it broke and the way out::
     ├── InputError (ValueError)            what was handed in cannot be understood
     │   └── AmbiguousColumnsError          several columns could hold the positions
     ├── ArchiveError (OSError)             an archive failed: ``url`` and ``reason``
-    │   ├── ArchiveTimeoutError            no answer within the time budget
-    │   ├── ArchiveUnreachableError        no connection: nobody there, or no such address
+    │   ├── ArchiveUnavailableError        not now: the same request may be answered another time
+    │   │   ├── ArchiveTimeoutError        no answer within the time budget
+    │   │   ├── ArchiveUnreachableError    no connection: nobody there, or no such address
+    │   │   └── CacheError                 the disk under the cache is full or cannot be written
     │   ├── NotInArchiveError              the archive says that it has no such thing
     │   ├── BadAnswerError                 an answer that is not what was asked for (HTML, truncated, not FITS)
     │   └── TruncatedAnswerError           the archive cut the answer at a row limit
@@ -26,8 +28,10 @@ __all__ = [
     "AmbiguousColumnsError",
     "ArchiveError",
     "ArchiveTimeoutError",
+    "ArchiveUnavailableError",
     "ArchiveUnreachableError",
     "BadAnswerError",
+    "CacheError",
     "EnsembleError",
     "InputError",
     "NotInArchiveError",
@@ -77,12 +81,30 @@ class ArchiveError(StellarclassError, OSError):
         return f"{self.reason} ({self.url})"
 
 
-class ArchiveTimeoutError(ArchiveError):
+class ArchiveUnavailableError(ArchiveError):
+    """Not now: the archive is down, overloaded or too slow, and the same request may be answered another time.
+
+    What tells a star that can be put back from one that the archive does not have (`NotInArchiveError`).
+
+    Attributes
+    ----------
+    retry_after : float or None
+        Seconds after which it is worth asking again, where that is known.
+    """
+
+    retry_after = None
+
+
+class ArchiveTimeoutError(ArchiveUnavailableError):
     """No answer within the time budget."""
 
 
-class ArchiveUnreachableError(ArchiveError):
+class ArchiveUnreachableError(ArchiveUnavailableError):
     """There is no connection to the archive: nobody answers at its address, or there is no such address."""
+
+
+class CacheError(ArchiveUnavailableError):
+    """The cache could not take what the archive sent: its disk is full, or cannot be written; ``url`` is the file."""
 
 
 class NotInArchiveError(ArchiveError):

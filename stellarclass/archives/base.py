@@ -102,12 +102,16 @@ class Field:
         Bands that the archive does not have, with its answer: a fact about the sky survey.
     errors : dict of str to str
         Bands that failed (network, damage), with URL and reason: may be tried again another day.
+    unavailable : set of str
+        Those of them that failed only for the moment (the archive is down, busy or slow, the disk is full): worth
+        being put back and tried again when it has passed.
     """
 
     key: FieldKey
     frames: dict = field(default_factory=dict)
     missing: dict = field(default_factory=dict)
     errors: dict = field(default_factory=dict)
+    unavailable: set = field(default_factory=set)
 
 
 @runtime_checkable

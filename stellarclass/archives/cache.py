@@ -5,6 +5,7 @@ The layout of frames is SDSS's own, so that a cache can be read with `LocalSAS` 
 """
 
 import contextlib
+import errno
 import hashlib
 import logging
 import os
@@ -16,7 +17,7 @@ from pathlib import Path
 from astropy.config import get_cache_dir
 
 from .._config import conf
-from ..exceptions import BadAnswerError, NotInArchiveError
+from ..exceptions import ArchiveError, BadAnswerError, CacheError, NotInArchiveError
 from .frames import read_frame
 from .objid import check_key
 
@@ -105,7 +106,23 @@ class FileCache:
         -------
         object
             What ``read`` returned.
+
+        Raises
+        ------
+        stellarclass.exceptions.CacheError
+            If the disk is full, or does not take the file for another reason.
         """
+        try:
+            return self._store(path, pieces, read)
+        except ArchiveError:
+            raise
+        except OSError as err:  # `pieces` and `read` have none but those
+            reason = f"the cache cannot take the file: {type(err).__name__}: {err.strerror or err}"
+            if err.errno in (errno.ENOSPC, errno.EDQUOT):
+                reason += "; make room, or set conf.cache_dir to a folder on another disk"
+            raise CacheError(reason, path) from err
+
+    def _store(self, path, pieces, read):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._unfinished.mkdir(exist_ok=True)
         # The ending keeps the file out of everyone's sight, should this process be killed.
@@ -199,6 +216,8 @@ class FrameCache(FileCache):
         ------
         stellarclass.exceptions.BadAnswerError
             If it is not whole, or not that frame.
+        stellarclass.exceptions.CacheError
+            If the disk does not take it.
         """
         read = partial(read_frame, band=band, key=check_key(key, band), name=url)
         return self.store(self.path(key, band), pieces, read)

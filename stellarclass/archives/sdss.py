@@ -203,19 +203,20 @@ class SDSS:
         ------
         Field
             In the order in which they become ready. A frame that the archive does not have (404) is in ``missing``;
-            what else can go wrong is in ``errors``, with address and reason.
+            what else can go wrong is in ``errors``, with address and reason. A field that cannot be had for the moment
+            (``unavailable``) is put back behind the others before, ``conf.put_backs`` times.
         """
         # The configuration holds as it is now, however long the fields are drawn out.
         transport, limit = Transport(**self._patience), conf.max_frame_bytes
-        base, release = conf.sas_url, self.data_release
-        cache = FrameCache(self._cache_dir, archive=base, data_release=release)
+        bases, release = [conf.sas_url, *conf.sas_mirrors], self.data_release
+        cache = FrameCache(self._cache_dir, archive=bases[0], data_release=release)
 
         def load(key, band):
             frame = cache.get(key, band)
             if frame is not None:
                 return frame
-            url = _frame_url(base, release, key, band)
-            return transport.fetch(url, lambda pieces: cache.put(key, band, pieces, url=url), limit=limit)
+            urls = [_frame_url(base, release, key, band) for base in bases]
+            return transport.fetch(urls, lambda answer: cache.put(key, band, answer, url=answer.url), limit=limit)
 
         workers = conf.connections if self._connections is None else self._connections
         try:

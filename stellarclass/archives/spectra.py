@@ -191,7 +191,7 @@ class SDSSSpectra:
             transport.close()
             pool.shutdown(cancel_futures=True)
 
-    def _places(self, key):
+    def _places(self, key, base=None):
         """Address and reduction of each place where the spectrum may lie."""
         if key.run2d:
             runs = (key.run2d,)
@@ -199,7 +199,7 @@ class SDSSSpectra:
             runs = _LEGACY_RUNS
         else:
             runs = _BOSS_RUNS.get(self.data_release, _LAST_RUN)
-        base, release = conf.sas_url.rstrip("/"), self.data_release
+        base, release = (conf.sas_url if base is None else base).rstrip("/"), self.data_release
         name = f"spec-{key.plate:04d}-{key.mjd}-{key.fiber:04d}.fits"
         for run in runs:
             legacy = run in _LEGACY_RUNS
@@ -225,10 +225,15 @@ class SDSSSpectra:
             if spectrum is not None:
                 spectrum.meta["source"] = url
                 return spectrum
-        for url, run in places:
-            read = partial(read_spectrum, key=key, name=url)
+        copies = [[url for url, _ in self._places(key, mirror)] for mirror in conf.sas_mirrors]
+        for number, (url, run) in enumerate(places):
+            urls = [url, *(there[number] for there in copies)]
+
+            def store(answer, path=paths[run]):
+                return cache.store(path, answer, partial(read_spectrum, key=key, name=answer.url))
+
             try:
-                return transport.fetch(url, partial(cache.store, paths[run], read=read), limit=limit, deadline=deadline)
+                return transport.fetch(urls, store, limit=limit, deadline=deadline)
             except NotInArchiveError as err:
                 missing = err
         runs = ", ".join(paths)

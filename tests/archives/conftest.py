@@ -8,13 +8,17 @@ from skyarchives import SkyArchives
 from skycatalog import star_catalog
 from surveytruth import survey_truth
 
-from stellarclass.archives import SDSS, transport
+from stellarclass import conf
+from stellarclass.archives import SDSS, _hosts
 
 
 @pytest.fixture(autouse=True)
-def hasty(monkeypatch):
-    """No waiting before the next try."""
-    monkeypatch.setattr(transport, "_FIRST_DELAY", 0.01)
+def hasty():
+    """Next to no waiting before the next try, no field put back; and a host is what it is to this test alone."""
+    _hosts.forget_hosts()
+    with conf.set_temp("retry_delay", 0.01), conf.set_temp("put_backs", 0):
+        yield
+    _hosts.forget_hosts()
 
 
 @pytest.fixture

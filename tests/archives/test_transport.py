@@ -15,6 +15,7 @@ from stellarclass.archives.transport import Transport, page_title
 from stellarclass.exceptions import (
     ArchiveError,
     ArchiveTimeoutError,
+    ArchiveUnavailableError,
     ArchiveUnreachableError,
     BadAnswerError,
     NotInArchiveError,
@@ -151,7 +152,17 @@ def test_retry_after_is_waited_for():
 
 def test_retry_after_beyond_the_budget_is_not_waited_for():
     busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 3600\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    with serving([busy]) as (url, _), pytest.raises(ArchiveTimeoutError, match="HTTP 503 Busy; the time budget of 5 s"):
+    with (
+        serving([busy]) as (url, _),
+        pytest.raises(ArchiveUnavailableError, match="wait for 3600 s, more than") as error,
+    ):
+        fetch(url, retries=1, time_budget=5.0)
+    assert error.value.retry_after == 3600
+    with (
+        conf.set_temp("longest_retry_after", 4000.0),
+        serving([busy]) as (url, _),
+        pytest.raises(ArchiveTimeoutError, match="HTTP 503 Busy; the time budget of 5 s"),
+    ):
         fetch(url, retries=1, time_budget=5.0)
 
 
