@@ -173,8 +173,8 @@ class Classifier:
 
         Parameters
         ----------
-        region : `~regions.SkyRegion`
-            Circle, ellipse, rectangle, annulus, polygon or a combination of them.
+        region : `~regions.SkyRegion` or mocpy.MOC
+            Circle, ellipse, rectangle, annulus, polygon or a combination of them; or a MOC.
         progress : bool or callable, optional
             Whether to show progress bars; by default on a terminal and in a notebook only. A callable is told instead,
             with what is being done, the steps taken, and their number or `None`.

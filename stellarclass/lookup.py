@@ -254,7 +254,7 @@ def sources_inside(region, source, *, margin, progress=None):
 
     Parameters
     ----------
-    region : `~regions.SkyRegion`
+    region : `~regions.SkyRegion` or mocpy.MOC
         See `stellarclass.skyregions.region_circle`.
     source : `~stellarclass.archives.AstrometrySource`
         Whom to ask.
@@ -278,11 +278,9 @@ def sources_inside(region, source, *, margin, progress=None):
     from astropy.coordinates import SkyCoord
 
     from .archives import LocalAstrometry
-    from .skyregions import cover_circle, inside_region, region_circle
+    from .skyregions import cover_region, inside_region
 
-    center, radius = region_circle(region)
-    reach = min(radius + margin, _LISTED_CIRCLE)
-    circles = cover_circle(center, radius + margin, reach)
+    circles, reach = cover_region(region, margin=margin, most=_LISTED_CIRCLE)
     found = source.candidates(circles.ra.deg, circles.dec.deg, radius=reach, progress=progress)
     found = found[np.unique(np.asarray(found["source_id"]), return_index=True)[1]]
     around = LocalAstrometry(found, name=source.name)

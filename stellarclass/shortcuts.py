@@ -116,8 +116,8 @@ def classify_region(
 
     Parameters
     ----------
-    region : `~regions.SkyRegion`
-        Circle, ellipse, rectangle, annulus, polygon or a combination of them.
+    region : `~regions.SkyRegion` or mocpy.MOC
+        Circle, ellipse, rectangle, annulus, polygon or a combination of them; or a MOC.
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
     progress : bool or callable, optional

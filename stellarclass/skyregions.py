@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""Regions of the sky as something an archive can be asked for: the circle around one, and the positions inside it.
+"""Regions of the sky as something an archive can be asked for: the circles that cover one, and the positions inside it.
 
-An archive answers a cone search fastest, so that a region is fetched as `region_circle` and cut with `inside_region`.
+An archive answers a cone search fastest, so that a region is fetched as `cover_region` and cut with `inside_region`.
 """
 
 import operator
@@ -23,8 +23,9 @@ from regions import (
 )
 
 from .exceptions import InputError
+from .mocs import inside_moc, is_moc, moc_circle, moc_circles
 
-__all__ = ["cover_circle", "inside_region", "region_circle"]
+__all__ = ["cover_circle", "cover_region", "inside_region", "region_circle"]
 
 _CIRCLES = (CircleSkyRegion, CircleAnnulusSkyRegion)
 _FLAT_SHAPES = (EllipseSkyRegion, EllipseAnnulusSkyRegion, RectangleSkyRegion, RectangleAnnulusSkyRegion)
@@ -37,8 +38,8 @@ def region_circle(region):
 
     Parameters
     ----------
-    region : `~regions.SkyRegion`
-        A circle, ellipse, rectangle or annulus of these, a polygon, or a combination of them.
+    region : `~regions.SkyRegion` or mocpy.MOC
+        A circle, ellipse, rectangle or annulus of these, a polygon, or a combination of them; or a MOC.
 
     Returns
     -------
@@ -46,15 +47,15 @@ def region_circle(region):
         ICRS, scalar.
     radius : `~astropy.coordinates.Angle`
         Every position inside the region lies within. For a combination, the smallest circle around the circles of
-        its parts.
+        its parts; for a MOC, the circle around its barycenter.
 
     Raises
     ------
     TypeError
-        If ``region`` is not a SkyRegion.
+        If ``region`` is neither a SkyRegion nor a MOC.
     stellarclass.exceptions.InputError
         If the region has no area, is not finite, or reaches further than 45 degrees from its center without being a
-        circle.
+        circle or a MOC.
 
     Examples
     --------
@@ -68,6 +69,8 @@ def region_circle(region):
         (10., 20.)>, <Angle 5. arcmin>)
     """
     _check(region)
+    if is_moc(region):
+        return moc_circle(region)
     if isinstance(region, CompoundSkyRegion):
         return _circle_of_two(region)
     if isinstance(region, PolygonSkyRegion):
@@ -133,6 +136,38 @@ def cover_circle(center, radius, small):
     return grid[grid.separation(center).rad <= radius + small]
 
 
+def cover_region(region, *, margin, most):
+    """Small circles that together cover a region, and what is near it.
+
+    Parameters
+    ----------
+    region : `~regions.SkyRegion` or mocpy.MOC
+        See `region_circle`.
+    margin : `~astropy.units.Quantity`
+        Angle around the region to cover as well.
+    most : `~astropy.units.Quantity`
+        Largest radius of a circle.
+
+    Returns
+    -------
+    centers : `~astropy.coordinates.SkyCoord`, shape (N,)
+        ICRS. For a MOC they follow its cells, however far apart its parts are.
+    radius : `~astropy.units.Quantity`
+        Of every circle.
+
+    Raises
+    ------
+    TypeError, stellarclass.exceptions.InputError
+        As `region_circle`; or the margin leaves no room in a circle.
+    """
+    _check(region)
+    if is_moc(region):
+        return moc_circles(region, margin=margin, most=most)
+    center, radius = region_circle(region)
+    small = min(radius + margin, most)
+    return cover_circle(center, radius + margin, small), small
+
+
 def inside_region(region, coords):
     """Which positions lie inside a region.
 
@@ -142,7 +177,7 @@ def inside_region(region, coords):
 
     Parameters
     ----------
-    region : `~regions.SkyRegion`
+    region : `~regions.SkyRegion` or mocpy.MOC
         See `region_circle`.
     coords : `~astropy.coordinates.SkyCoord`, shape (N,)
         Positions in any frame.
@@ -168,6 +203,8 @@ def inside_region(region, coords):
     array([ True, False])
     """
     _check(region)
+    if is_moc(region):
+        return inside_moc(region, coords)
     if isinstance(region, CompoundSkyRegion):
         return region.operator(inside_region(region.region1, coords), inside_region(region.region2, coords))
     center, radius = region_circle(region)
@@ -191,8 +228,12 @@ def inside_region(region, coords):
 
 
 def _check(region):
+    if is_moc(region):
+        return
     if not isinstance(region, SkyRegion):
-        raise TypeError(f"expected a regions.SkyRegion (celestial coordinates), got {type(region).__name__}")
+        raise TypeError(
+            f"expected a regions.SkyRegion (celestial coordinates) or a mocpy.MOC, got {type(region).__name__}"
+        )
     known = (*_CIRCLES, *_FLAT_SHAPES, PolygonSkyRegion, CompoundSkyRegion)
     if not isinstance(region, known):
         raise InputError(

@@ -14,13 +14,15 @@ from astropy.table import QTable, Table, vstack
 from astropy.time import Time
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from regions import CircleSkyRegion
+from mocpy import MOC
+from regions import CircleSkyRegion, EllipseSkyRegion, PolygonSkyRegion
 from tablecompare import assert_same_rows, plain
 
 from stellarclass import Classifier, classify, classify_region, classify_table, flags, schema, simulate
 from stellarclass.archives import LocalAstrometry
 from stellarclass.astrometry import propagate
 from stellarclass.exceptions import EnsembleError, InputError
+from stellarclass.skyregions import inside_region
 
 N_STARS = 24
 TOLERANCE = 1e-5  # float32, as `Ensemble.predict` states it
@@ -349,6 +351,25 @@ def test_a_region_is_all_its_gaia_sources(sky, default_ensemble):
         sky.coords[[stars[sid] for sid in inside]]
     )
     assert_same_rows(table, same, answers=1e-3, others=1e-3, leave_out=("ra", "dec", "match_separation"))
+
+
+@pytest.mark.parametrize("shape", ["ellipse", "polygon", "moc"])
+def test_regions_of_all_shapes(shape, sky, classifier, answers):
+    """The sources that the shape holds, with the answers that they have by position."""
+    center, size = sky.coords[0], 5 * u.arcmin
+    if shape == "ellipse":
+        region = EllipseSkyRegion(center, width=2 * size, height=size, angle=30 * u.deg)
+    elif shape == "polygon":
+        region = PolygonSkyRegion(center.directional_offset_by([0, 100, 250] * u.deg, size))
+    else:
+        region = MOC.from_cone(lon=center.ra, lat=center.dec, radius=size / 2, max_depth=13)
+    table = classifier.classify_region(region)
+    places = SkyCoord(sky.gaia["ra"], sky.gaia["dec"])
+    inside = np.sort(sky.gaia["source_id"][inside_region(region, places)]).tolist()
+    assert 2 <= len(inside) < len(sky.gaia)
+    assert plain(table["source_id"])[0].tolist() == inside
+    rows = [plain(answers["source_id"])[0].tolist().index(source) for source in inside]
+    assert plain(table["spectral_class"])[0].tolist() == plain(answers["spectral_class"])[0][rows].tolist()
 
 
 def test_neighbors_beyond_the_edge_of_a_region_count(sky, default_ensemble):
