@@ -173,6 +173,8 @@ class SkyArchives:
         no names with slashes.
     most_rows : int, optional
         Rows that no SQL answer exceeds, whatever is asked for.
+    schema : str, optional
+        Of the tables behind TAP; by default one of its own.
 
     Attributes
     ----------
@@ -185,7 +187,7 @@ class SkyArchives:
 
     _number = itertools.count(1)
 
-    def __init__(self, truth, tree, *, dachs=None, most_rows=500_000):
+    def __init__(self, truth, tree, *, dachs=None, most_rows=500_000, schema=None):
         self.truth = complete(truth)
         spectra, objects, catalog = skyserver_tables(self.truth)
         self.sas = SASServer(tree, catalog=catalog, sql=SkySQL(spectra, objects, most_rows=most_rows))
@@ -195,7 +197,7 @@ class SkyArchives:
             "gaia_source": source, "astrophysical_parameters": parameters, "basic": simbad_table(self.truth),
             "lamost_dr9_lrs": lamost_table(self.truth),
         }  # fmt: skip
-        self._schema = f"sky{next(self._number)}" if dachs else "sky"
+        self._schema = schema or (f"sky{next(self._number)}" if dachs else "sky")
         tables = {f"{self._schema}.{name}": table for name, table in self._tables.items()}
         self.tap = None if dachs else MicroTAP({**tables, **vizier_tables(self.truth)}, parse=False)
 
