@@ -16,6 +16,7 @@ from .. import flags
 from .._progress import progress_bar
 from ..astrometry import propagate, unit_vectors
 from ..exceptions import InputError, NotInArchiveError, StellarclassWarning
+from ._options import whole
 from .base import BANDS, FieldKey
 from .footprint import DEFAULT_ORDER, MARGIN, polygon_footprint
 from .frames import read_frame, read_geometry
@@ -50,11 +51,13 @@ class LocalSAS:
     ----------
     root : path-like
         The archive's root, ``dr17`` in it, or any other folder above the frames.
+    threads : int, optional
+        Frames that are decoded at a time; by default one a band, as far as there are cores.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If there is no such folder.
+        If there is no such folder, or ``threads`` is not positive.
 
     Examples
     --------
@@ -64,7 +67,8 @@ class LocalSAS:
     [FieldKey(run=2583, rerun=301, camcol=2, field=136)]
     """
 
-    def __init__(self, root):
+    def __init__(self, root, *, threads=None):
+        self._threads = whole("threads", threads, least=1)
         self.root = Path(root).expanduser()
         if not self.root.is_dir():
             raise InputError(f"LocalSAS needs a folder with SDSS frames; there is no folder {self.root}")
@@ -210,7 +214,8 @@ class LocalSAS:
             return read_frame(path, band=band, key=key)
 
         _ = self._files  # found here, not by five threads at once
-        yield from load_fields(keys, load, workers=min(len(BANDS), os.cpu_count() or 1), progress=progress)
+        workers = min(len(BANDS), os.cpu_count() or 1) if self._threads is None else self._threads
+        yield from load_fields(keys, load, workers=workers, progress=progress)
 
 
 def _rerun(folder, run, camcol):
