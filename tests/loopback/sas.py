@@ -11,6 +11,7 @@ import contextlib
 import json
 import re
 import threading
+import zlib
 from dataclasses import dataclass
 from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 
 from stellarclass import conf
+from stellarclass.archives._hosts import forget_hosts
 
 HTML = b"<!DOCTYPE html>\n<html><head><title>Maintenance</title></head><body>Back soon</body></html>\n"
 HANG = 30.0  # seconds; tests end long before
@@ -33,6 +35,7 @@ class Request:
     method: str
     path: str
     body: bytes = b""
+    range: str | None = None
 
 
 class SASServer:
@@ -50,11 +53,14 @@ class SASServer:
         Send every object within the radius, not the nearest primary only.
     sql : loopback.skysql.SkySQL, optional
         What answers SkyServer's SQL search.
+    faults : loopback.faults.Faults, optional
+        What goes wrong by chance; `fail` goes before.
     """
 
-    def __init__(self, root, *, catalog=None, scramble=False, every=False, sql=None):
-        self.root, self.catalog, self.sql = Path(root), catalog, sql
+    def __init__(self, root, *, catalog=None, scramble=False, every=False, sql=None, faults=None):
+        self.root, self.catalog, self.sql, self.faults = Path(root), catalog, sql, faults
         self.scramble, self.every = scramble, every
+        self.ranges = True  # whether parts of files are sent, and files say which version they are
         self.log, self.most_at_a_time = [], 0
         self._faults, self._at_a_time, self._lock, self._over = [], 0, threading.Lock(), threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"sas": self}))
@@ -62,6 +68,7 @@ class SASServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self):
+        forget_hosts()  # whoever had the same port before may have been down
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return self
 
@@ -97,7 +104,7 @@ class SASServer:
                 if part in path and times != 0:
                     entry[2] = None if times is None else times - 1
                     return fault
-        return None
+        return None if self.faults is None else self.faults.draw(path)
 
     @contextlib.contextmanager
     def _counted(self, request):
@@ -163,14 +170,14 @@ class _Handler(BaseHTTPRequestHandler):
             super().handle()
 
     def do_GET(self):
-        with self.sas._counted(Request("GET", self.path)):
+        with self.sas._counted(Request("GET", self.path, range=self.headers.get("Range"))):
             parts = urlsplit(self.path)
             if parts.path.endswith("/x_results.aspx"):
                 body, kind = self._search(parse_qs(parts.query))
             else:
                 file = self.sas.file(parts.path)
                 body, kind = (file.read_bytes() if file else None), "application/x-bzip2"
-            self._answer(body, kind)
+            self._answer(body, kind, file=body is not None and not parts.path.endswith(".aspx"))
 
     def _search(self, form):
         query = form["cmd"][0]
@@ -192,10 +199,18 @@ class _Handler(BaseHTTPRequestHandler):
             }
             self._answer(self.sas.cross_identify(form).encode(), "text/csv")
 
-    def _answer(self, body, kind):
+    def _answer(self, body, kind, file=False):
         fault = None if "?redirected" in self.path else self.sas._fault(self.path)
+        status, headers = 200, {}
+        if file and self.sas.ranges:
+            headers["ETag"] = f'"{zlib.crc32(body):08x}"'
+            start = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+            if start and self.headers.get("If-Range", headers["ETag"]) == headers["ETag"] and int(start[1]) < len(body):
+                status, headers["Content-Range"] = 206, f"bytes {start[1]}-{len(body) - 1}/{len(body)}"
+                body = body[int(start[1]) :]
         if isinstance(fault, int):
-            self._send(fault, b"no", "text/plain", {"Retry-After": "0"} if fault == 503 else {})
+            wait = self.sas.faults.wait_header() if fault == 429 and self.sas.faults else "0"
+            self._send(fault, b"no", "text/plain", {"Retry-After": wait} if fault in (429, 503) else {})
         elif fault == "html":
             self._send(200, HTML, "text/html")
         elif fault in ("redirect", "loop"):
@@ -206,9 +221,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(b"z")
             self.close_connection = True
         elif fault == "hang":
-            self.sas._over.wait(HANG)
+            self.sas._over.wait(self.sas.faults.hang_for if self.sas.faults else HANG)
             self.close_connection = True
-        elif fault == "close":
+        elif fault in ("close", "down"):
             self.close_connection = True
         elif isinstance(fault, bytes):
             self._send(200, fault, kind)
@@ -217,7 +232,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault == "short":
             self._send(200, body[: len(body) // 2], kind)
         elif fault == "truncated":
-            self._send(200, body[: len(body) // 2], kind, promise=len(body))
+            self._send(status, body[: len(body) // 2], kind, headers, promise=len(body))
             self.close_connection = True
         elif fault == "trickle":
             self._send(200, body[:1], kind, promise=len(body))
@@ -227,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(bytes([byte]))
             self.close_connection = True
         else:
-            self._send(200, body, kind)
+            self._send(status, body, kind, headers)
 
     def _send(self, status, body, kind, headers=(), promise=None):
         self.send_response(status)

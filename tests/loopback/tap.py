@@ -26,6 +26,8 @@ from astropy.io.votable import from_table, parse_single_table
 from astropy.io.votable.tree import Info
 from astropy.table import Column, MaskedColumn, Table
 
+from stellarclass.archives._hosts import forget_hosts
+
 VOTABLE = "application/x-votable+xml"
 HTML = b"<!DOCTYPE html><html><head><title>Down for maintenance</title></head><body>Back soon</body></html>"
 ELSEWHERE = b"""<VOTABLE version="1.4"><RESOURCE type="results"><TABLE><FIELD name="ra" datatype="double"/>
@@ -78,6 +80,7 @@ class MicroTAP:
         self.requests, self.faults, self.poison = [], deque(), None
 
     def __enter__(self):
+        forget_hosts()  # whoever had the same port before may have been down
         service, self._one_query = self, threading.Lock()
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         self._database.create_function("gcdist", 4, _distance, deterministic=True)
