@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 from astropy import units as u
-from astropy.table import Table
 
 from . import __version__, flags, lookup
 from ._config import conf
@@ -19,6 +18,7 @@ from .stamps.base import Stamps
 from .stamps.cutouts import cut_field, field_psf, field_psf_trend
 from .stamps.photometry import measure
 from .targets import NO_ID, Targets, parse_targets
+from .usertable import as_table
 
 __all__ = ["Classifier"]
 
@@ -112,7 +112,7 @@ class Classifier:
 
         Parameters
         ----------
-        targets : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+        targets : `~astropy.coordinates.SkyCoord`, `~astropy.table.Table`, pandas.DataFrame or path-like
             N stars, see `~stellarclass.targets.parse_targets`.
         coords : str or tuple of str, optional
             For a table: name of its SkyCoord column, or of its right ascension and declination columns.
@@ -143,8 +143,8 @@ class Classifier:
 
         Parameters
         ----------
-        table : `~astropy.table.Table`
-            N stars. It is not changed.
+        table : `~astropy.table.Table`, pandas.DataFrame, str or path-like
+            N stars, or the file that holds them, see `~stellarclass.usertable.as_table`. It is not changed.
         coords : str or tuple of str, optional
             Name of its SkyCoord column, or of its right ascension and declination columns.
         progress : bool or callable, optional
@@ -164,8 +164,7 @@ class Classifier:
         stellarclass.exceptions.InputError
             If its positions cannot be understood.
         """
-        if not isinstance(table, Table):
-            raise TypeError(f"expected an astropy Table, got {type(table).__name__}; classify takes a SkyCoord")
+        table = as_table(table)
         return combine(table, self.classify(table, coords=coords, progress=progress))
 
     def classify_region(self, region, *, progress=None):

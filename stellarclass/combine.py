@@ -3,7 +3,9 @@
 
 import copy
 
-from astropy.table import QTable
+from astropy import units as u
+from astropy.table import Column, MaskedColumn, QTable
+from astropy.utils.masked import Masked
 
 __all__ = ["combine"]
 
@@ -24,7 +26,7 @@ def combine(table, result, *, suffix="_stellarclass"):
     Returns
     -------
     `~astropy.table.QTable`
-        A copy, with columns that have units as quantities. What the user's table calls its main position or
+        A copy, with numbers that have units as quantities. What the user's table calls its main position or
         identifier (UCDs with ``meta.main``) stays the only main one.
 
     Raises
@@ -43,7 +45,9 @@ def combine(table, result, *, suffix="_stellarclass"):
         raise ValueError(f"the table has {len(table)} rows, its result {len(result)}; they must be the same stars")
     if not suffix:
         raise ValueError("the suffix is empty; columns of the same name could not be told apart")
-    combined = QTable(table, copy=True)
+    combined = QTable(meta=copy.deepcopy(table.meta))
+    for name in table.colnames:
+        _add(combined, name, table[name])
     main = {ucd for column in combined.itercols() if (ucd := _main_ucd(column))}
     for name in result.colnames:
         column = result[name].copy()
@@ -53,6 +57,25 @@ def combine(table, result, *, suffix="_stellarclass"):
     for key, value in result.meta.items():
         combined.meta[_free(key, combined.meta, suffix)] = copy.deepcopy(value)
     return combined
+
+
+def _add(combined, name, column):
+    """Add a copy of a user's column, of its own type: of one with a unit QTable makes floats, or a warning."""
+    unit, kind = getattr(column, "unit", None), getattr(getattr(column, "dtype", None), "kind", None)
+    if not isinstance(column, Column) or unit is None or kind in "fcV":
+        combined.add_column(column, name=name, copy=True)
+    elif kind in "iu" and isinstance(unit, u.UnitBase):
+        numbers = u.Quantity(column.data, unit, dtype=column.dtype)
+        if isinstance(column, MaskedColumn):
+            numbers = Masked(u.Quantity(column.data.data, unit, dtype=column.dtype), mask=column.mask)
+        for attribute in ("description", "format", "meta"):
+            setattr(numbers.info, attribute, copy.deepcopy(getattr(column.info, attribute)))
+        combined.add_column(numbers, name=name, copy=True)
+    else:
+        plain = column.copy()
+        plain.unit = None
+        combined.add_column(plain, name=name, copy=False)
+        combined[name].unit = unit
 
 
 def _free(name, taken, suffix):

@@ -22,7 +22,7 @@ def classify(
 
     Parameters
     ----------
-    coords : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+    coords : `~astropy.coordinates.SkyCoord`, `~astropy.table.Table`, pandas.DataFrame or path-like
         N positions.
     ensemble, label_system, images, astrometry, device, batch_size, class_prior
         See `Classifier`.
@@ -72,8 +72,8 @@ def classify_table(
 
     Parameters
     ----------
-    table : `~astropy.table.Table`
-        N stars. It is not changed.
+    table : `~astropy.table.Table`, pandas.DataFrame, str or path-like
+        N stars, or the file that holds them, see `~stellarclass.usertable.as_table`. It is not changed.
     coords : str or tuple of str, optional
         Name of its SkyCoord column, or of its right ascension and declination columns, where they are not obvious.
     ensemble, label_system, images, astrometry, device, batch_size, class_prior

@@ -7,11 +7,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import BaseCoordinateFrame, ConvertError, SkyCoord
-from astropy.table import Table
 
 from . import columns as _columns
 from . import flags as _flags
 from .exceptions import InputError, StellarclassWarning
+from .usertable import as_table, is_table
 
 __all__ = ["NO_ID", "Targets", "parse_targets"]
 
@@ -87,11 +87,11 @@ def parse_targets(targets, *, coords=None):
 
     Parameters
     ----------
-    targets : `~astropy.coordinates.SkyCoord` or `~astropy.table.Table`
+    targets : `~astropy.coordinates.SkyCoord`, `~astropy.table.Table`, pandas.DataFrame, str or path-like
         A SkyCoord in any frame, one position or a list; its ``obstime`` is taken as the epoch of the position, its
-        proper motion is kept. Or a table of N rows: its positions are found as
-        `~stellarclass.columns.find_positions` says. These columns are used as well if they are there, their names
-        in any case: ``objid``, ``source_id``; ``run``, ``camcol``, ``field`` (all three) and ``rerun``;
+        proper motion is kept. Or a table of N rows, or what `~stellarclass.usertable.as_table` makes one of: its
+        positions are found as `~stellarclass.columns.find_positions` says. These columns are used as well if they are
+        there, their names in any case: ``objid``, ``source_id``; ``run``, ``camcol``, ``field`` (all three), ``rerun``;
         ``psfmag_u`` to ``psfmag_z`` [mag]; ``ref_epoch`` [yr]; ``pmra`` and ``pmdec`` (both) [mas/yr].
         They may be masked; in columns that bear an archive's own name, a missing unit is the archive's.
     coords : str or tuple of str, optional
@@ -129,8 +129,8 @@ def parse_targets(targets, *, coords=None):
         if coords is not None:
             raise TypeError("coords names columns of a table; the targets are a SkyCoord")
         return Targets(**_from_skycoord(targets))
-    if isinstance(targets, Table):
-        return _from_table(targets, coords)
+    if is_table(targets):
+        return _from_table(as_table(targets), coords)
     raise TypeError(f"targets must be a SkyCoord or a Table, got {type(targets).__name__}; {_way_out(targets)}")
 
 
@@ -139,11 +139,11 @@ def _way_out(targets):
     if kind.__module__.startswith("regions."):
         return "hand a region to classify_region"
     if kind.__module__.startswith("pandas"):
-        return "hand in astropy.table.Table.from_pandas(dataframe)"
+        return "hand in the whole data frame"
     if isinstance(targets, dict):
         return "hand in astropy.table.Table(dictionary)"
     if isinstance(targets, str):
-        return 'hand in SkyCoord("21h33m27s -00d49m24s"), or Table.read(path)'
+        return 'hand in SkyCoord("21h33m27s -00d49m24s"), or the path of a table; there is no file of this name'
     if isinstance(targets, u.Quantity):
         return "hand in SkyCoord(ra, dec)"
     return 'hand in SkyCoord(ra, dec, unit="deg")'

@@ -188,6 +188,21 @@ def test_the_users_table_comes_back_with_ours_beside_it(sky, default_ensemble):
     assert not {"flags", "ra"} & set(both.colnames)  # databases do not tell case apart
 
 
+@pytest.mark.parametrize("kind", ["data frame", "file"])
+def test_a_users_table_of_another_kind(kind, sky, classifier, tmp_path):
+    table = Table({"RA": sky.coords.ra.deg[:3], "Dec": sky.coords.dec.deg[:3], "name": ["a", "b", "c"]})
+    both = classifier.classify_table(table)
+    assert both.colnames[:3] == ["RA", "Dec", "name"] and not masked_rows(both).all()
+    table.write(tmp_path / "t.ecsv")
+    same = tmp_path / "t.ecsv" if kind == "file" else table.to_pandas()
+    again = classifier.classify_table(same)
+    assert again.colnames == both.colnames
+    for name in both.colnames:
+        assert plain(again[name])[1].tolist() == plain(both[name])[1].tolist(), name
+        assert (plain(again[name])[0] == plain(both[name])[0])[~plain(both[name])[1]].all(), name
+    assert plain(classifier.classify(same)["radius"])[0].tolist() == plain(both["radius"])[0].tolist()
+
+
 def test_positions_handed_in_are_not_changed(classifier, pool):
     before = (pool.ra.deg.copy(), pool.dec.deg.copy())
     classifier.classify(pool)
@@ -330,7 +345,7 @@ def test_what_cannot_be_meant_is_refused(sky, default_ensemble):
         Classifier(default_ensemble, device="meta", **sources)
     with pytest.raises(TypeError, match="SkyCoord"):
         classify([1.0, 2.0], ensemble=default_ensemble, **sources)
-    with pytest.raises(TypeError, match="expected an astropy Table, got SkyCoord"):
+    with pytest.raises(TypeError, match=r"expected an astropy Table.*got SkyCoord"):
         classify_table(sky.coords, ensemble=default_ensemble, **sources)
     with pytest.raises(TypeError, match="expected Stamps"):
         Classifier(default_ensemble, **sources).classify_stamps(np.zeros((1, 5, 64, 64)))

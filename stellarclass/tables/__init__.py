@@ -261,6 +261,7 @@ def _rebuilt(column, values, mask):
     """A column of the same class with other values and mask."""
     if not isinstance(column, u.Quantity):
         return plain_column(column, values, mask)
-    rebuilt = (values if mask is None else Masked(values, mask=mask)) << column.unit
+    rebuilt = u.Quantity(values, column.unit, dtype=values.dtype, copy=False)  # integers stay what they are
+    rebuilt = rebuilt if mask is None else Masked(rebuilt, mask=mask)
     rebuilt.info = column.info
     return rebuilt
