@@ -15,7 +15,7 @@ from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWar
 from .nets.classprior import format_shares, mix_and_prior
 from .results import Results
 from .stamps.base import Stamps
-from .stamps.cutouts import cut_field, field_psf, field_psf_trend
+from .stamps.cutouts import cut_field, field_shape
 from .stamps.photometry import measure
 from .targets import NO_ID, Targets, parse_targets
 from .usertable import as_table
@@ -274,7 +274,7 @@ class Classifier:
                 gaia = lookup.match_field(targets, candidates, rows, epoch, radius=self.match_radius)
                 matched = gaia.source_id != NO_ID
                 ra, dec = np.where(matched, gaia.ra, ra), np.where(matched, gaia.dec, dec)
-            shape = {"psf": field_psf(field), "trend": field_psf_trend(field)}
+            shape = field_shape(field)
             for part in self._batches(len(rows)):
                 yield rows[part], cut_field(field, ra[part], dec[part], **shape), gaia[part]
 

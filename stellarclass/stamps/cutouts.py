@@ -6,13 +6,15 @@ import numpy as np
 from .. import flags
 from ..archives.base import BANDS
 from .base import MASK_NAN, MASK_OFF_FRAME, MASK_SATURATED, STAMP_SIZE, Stamps
+from .bright_stars import find_bright_stars
 from .detector import gain
-from .psf import TYPICAL_PSF, encircled, measure_psf
-from .psf_trend import measure_trend, width_terms
+from .psf import TYPICAL_PSF, encircled, fit_psf, measure_psf
+from .psf_trend import measure_trend, trend_of_stars, width_terms
 
-__all__ = ["cut_field", "field_psf", "field_psf_trend", "sky_sigma"]
+__all__ = ["cut_field", "field_psf", "field_psf_trend", "field_shape", "sky_sigma"]
 
 _CENTER = (STAMP_SIZE - 1) / 2
+_BLOCK = 64  # stars cut at a time: their pixels in one band then stay in the processor's cache
 _LENGTHS = np.array([0, 1, 5])  # those of a PSF's parameters that scale with its width
 
 FULL_WELL = 60_000.0
@@ -46,16 +48,23 @@ def sky_sigma(data):
 
 def _cut(data, x, y):
     """Windows of 64 x 64 pixels around (x, y), the mask of what is missing, and the sub-pixel offsets."""
+    ny, nx = data.shape
+    images = np.zeros((len(x), STAMP_SIZE, STAMP_SIZE), np.float32)
+    masks = np.full(images.shape, MASK_OFF_FRAME, np.uint8)
     corner_x = np.round(x - _CENTER).astype(np.int64)
     corner_y = np.round(y - _CENTER).astype(np.int64)
-    steps = np.arange(STAMP_SIZE)
-    columns, rows = corner_x[:, None] + steps, corner_y[:, None] + steps  # (N, 64)
-    ny, nx = data.shape
-    inside = ((rows >= 0) & (rows < ny))[:, :, None] & ((columns >= 0) & (columns < nx))[:, None, :]
-    images = data[rows.clip(0, ny - 1)[:, :, None], columns.clip(0, nx - 1)[:, None, :]]
-    masks = np.where(inside, 0, MASK_OFF_FRAME).astype(np.uint8)
-    masks[inside & ~np.isfinite(images)] |= MASK_NAN
-    images = np.where(masks == 0, images, 0).astype(np.float32)
+    # One copy a star, without an index for every pixel, which would cost ten times as much.
+    for image, mask, a, b in zip(images, masks, corner_x.tolist(), corner_y.tolist(), strict=True):
+        rows = slice(max(-b, 0), min(ny - b, STAMP_SIZE))
+        columns = slice(max(-a, 0), min(nx - a, STAMP_SIZE))
+        image[rows, columns] = data[rows.start + b : rows.stop + b, columns.start + a : columns.stop + a]
+        mask[rows, columns] = 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        suspects = np.flatnonzero(~np.isfinite(images.sum((1, 2))))
+    for k in suspects:
+        bad = ~np.isfinite(images[k])
+        masks[k][bad] |= MASK_NAN
+        images[k][bad] = 0
     offsets = np.stack([x - corner_x - _CENTER, y - corner_y - _CENTER], axis=-1).astype(np.float32)
     return images, masks, offsets
 
@@ -80,10 +89,12 @@ def _mask_saturation(images, masks, offsets, per_count, sky, psf):
     saturated = (peak > FULL_WELL) | ((predicted_peak > LINEAR) & (core_flux < 0.85 * total * fraction[2.5]))
     masks[:, middle, middle][saturated[:, None, None] & (radius < 5)] |= MASK_SATURATED
     # Neighbors that blew up: single pixels beyond any chip's range.
-    masks[images > ((FULL_WELL - sky) * per_count)[:, None, None]] |= MASK_SATURATED
+    limit = (FULL_WELL - sky) * per_count
+    for k in np.flatnonzero(images.max((1, 2)) > limit):
+        masks[k][images[k] > limit[k]] |= MASK_SATURATED
 
 
-def cut_field(field, ra, dec, *, psf=None, trend=None):
+def cut_field(field, ra, dec, *, psf=None, trend=None, sigma=None):
     """Cut stamps of stars out of the frames of their field.
 
     Parameters
@@ -98,6 +109,8 @@ def cut_field(field, ra, dec, *, psf=None, trend=None):
     trend : ndarray, shape (5, 5), optional
         How its width changes over the frames, as `field_psf_trend` measures it: the default, but with a ``psf`` of
         one's own the same all over the frame.
+    sigma : ndarray, shape (5,), optional
+        Standard deviation of blank sky of each band, as `sky_sigma` measures it (the default).
 
     Returns
     -------
@@ -109,35 +122,42 @@ def cut_field(field, ra, dec, *, psf=None, trend=None):
     stamps = Stamps.empty(n)
     ra, dec = np.asarray(ra, float), np.asarray(dec, float)
     known = np.isfinite(ra) & np.isfinite(dec)
-    measured = _fill_psfs(field_psf(field) if psf is None else np.asarray(psf, np.float32))
-    if trend is None:
-        trend = field_psf_trend(field) if psf is None else np.zeros((len(BANDS), 5))
+    if psf is None:
+        found = field_shape(field)
+        psf, trend = found["psf"], found["trend"] if trend is None else trend
+        sigma = found["sigma"] if sigma is None else sigma
+    trend = np.zeros((len(BANDS), 5)) if trend is None else trend
+    measured = _fill_psfs(np.asarray(psf, np.float32))
     unknown = np.isnan(measured).any()
+    gains = gain(field.key.run, field.key.camcol)
     stamps.flags[:] |= flags.UNKNOWN_PSF if unknown else 0
     for k, band in enumerate(BANDS):
         frame = field.frames.get(band)
         if frame is None or not known.any():
             continue
-        # Slicing keeps the memory of a large field bounded: one band at a time.
+        ny, nx = frame.data.shape
         x, y = frame.wcs.wcs_world2pix(ra[known], dec[known], 0)
-        inside = (x > -0.5) & (x < frame.data.shape[1] - 0.5) & (y > -0.5) & (y < frame.data.shape[0] - 0.5)
+        inside = (x > -0.5) & (x < nx - 0.5) & (y > -0.5) & (y < ny - 0.5)
         rows = np.flatnonzero(known)[inside]
         if rows.size == 0:
             continue
-        images, masks, offsets = _cut(frame.data, x[inside], y[inside])
-        per_count = frame.nanomaggies_per_count
-        column = np.round(x[inside]).astype(int).clip(0, len(per_count) - 1)
-        sky = np.full(rows.size, float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0)
-        _mask_saturation(images, masks, offsets, per_count[column], sky, TYPICAL_PSF[k] if unknown else measured[k])
-        stamps.images[rows, k], stamps.masks[rows, k], stamps.offsets[rows, k] = images, masks, offsets
-        stamps.sky_sigma[rows, k] = sky_sigma(frame.data)
-        stamps.flux_per_electron[rows, k] = per_count[column] / gain(field.key.run, field.key.camcol)[k]
-        ny, nx = frame.data.shape
-        width = np.exp(width_terms(x[inside] / (nx - 1) * 2 - 1, y[inside] / (ny - 1) * 2 - 1) @ trend[k])
+        x, y = x[inside], y[inside]
+        sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
+        for start in range(0, rows.size, _BLOCK):
+            block = slice(start, start + _BLOCK)
+            here = rows[block]
+            images, masks, offsets = _cut(frame.data, x[block], y[block])
+            per_count = frame.nanomaggies_per_count
+            per_count = per_count[np.round(x[block]).astype(int).clip(0, len(per_count) - 1)]
+            _mask_saturation(images, masks, offsets, per_count, sky, TYPICAL_PSF[k] if unknown else measured[k])
+            stamps.images[here, k], stamps.masks[here, k], stamps.offsets[here, k] = images, masks, offsets
+            stamps.flux_per_electron[here, k] = per_count / gains[k]
+            stamps.flags[here] |= np.where((masks[:, ::63, ::63] & MASK_OFF_FRAME).any((1, 2)), flags.OFF_FRAME, 0)
+        stamps.sky_sigma[rows, k] = sky_sigma(frame.data) if sigma is None else sigma[k]
+        width = np.exp(width_terms(x / (nx - 1) * 2 - 1, y / (ny - 1) * 2 - 1) @ trend[k])
         stamps.psf[rows, k] = measured[k]
         stamps.psf[rows[:, None], k, _LENGTHS] *= width[:, None].astype(np.float32)
         stamps.epoch[rows] = np.where(np.isnan(stamps.epoch[rows]), frame.epoch, stamps.epoch[rows])
-        stamps.flags[rows] |= np.where((masks & MASK_OFF_FRAME).any((1, 2)), flags.OFF_FRAME, 0)
     if "r" in field.frames:
         stamps.epoch[known & np.isfinite(stamps.epoch)] = field.frames["r"].epoch
     if len(field.frames) < len(BANDS):
@@ -145,6 +165,34 @@ def cut_field(field, ra, dec, *, psf=None, trend=None):
     without = np.isnan(stamps.sky_sigma).all(1)
     stamps.flags[without] |= flags.NO_IMAGE if field.frames or not field.errors else flags.IMAGE_FAILURE
     return stamps
+
+
+def field_shape(field):
+    """All that `cut_field` wants to know of a field's frames, measured in one go.
+
+    Measure it once for a field whose stars come in several batches: the frames' bright stars are then found and
+    centered once, where `field_psf` and `field_psf_trend` each do it again.
+
+    Parameters
+    ----------
+    field : `~stellarclass.archives.base.Field`
+        Frames of one field.
+
+    Returns
+    -------
+    dict of str to ndarray
+        Keyword arguments of `cut_field`: ``psf`` (5, 6) and ``trend`` (5, 5), as `field_psf` and `field_psf_trend`
+        give them, and ``sigma`` (5,), the standard deviation of blank sky; NaN where a frame is missing.
+    """
+    sigma = np.full(len(BANDS), np.nan)
+    psf, trend = np.full((len(BANDS), 6), np.nan, np.float32), np.zeros((len(BANDS), 5))
+    for k, band in enumerate(BANDS):
+        if band in field.frames:
+            frame = field.frames[band]
+            sigma[k] = sky_sigma(frame.data)
+            stars = find_bright_stars(frame.data, **_bounds(frame, sigma[k]))
+            psf[k], trend[k] = fit_psf(stars), trend_of_stars(stars)
+    return {"psf": psf, "trend": trend, "sigma": sigma}
 
 
 def field_psf(field):
@@ -188,11 +236,12 @@ def field_psf_trend(field):
     return result
 
 
-def _bounds(frame):
+def _bounds(frame, sigma=None):
     """Noise of a frame, and the brightest pixel value that is certainly linear."""
+    sigma = sky_sigma(frame.data) if sigma is None else sigma
     sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
     limit = (LINEAR - sky) * float(np.median(frame.nanomaggies_per_count))
-    return {"sigma": max(sky_sigma(frame.data), 1e-6), "limit": limit}
+    return {"sigma": max(sigma, 1e-6), "limit": limit}
 
 
 def _fill_psfs(psf):

@@ -3,9 +3,17 @@
 
 import numpy as np
 
-from .psf import _HALF, _bright_stars, _centers
+from .bright_stars import HALF, find_bright_stars, masked_median
 
-__all__ = ["bright_star_moments", "fit_trend", "measure_trend", "star_moments", "width_terms"]
+__all__ = [
+    "bright_star_moments",
+    "fit_trend",
+    "measure_trend",
+    "moments_of_stars",
+    "star_moments",
+    "trend_of_stars",
+    "width_terms",
+]
 
 # ln(width) varies by so much over a frame, term by term: standard deviations over the frames of three fields and the
 # PSF models of 31 fields of SDSS run 4510. A frame's own stars must outweigh them.
@@ -13,6 +21,7 @@ WIDTH_SPREAD = np.array([0.018, 0.018, 0.012, 0.014, 0.015])
 # Scatter of one star's ln(width) or ellipticity around the smooth trend: what the trend is weighed against.
 _STAR_SCATTER = 0.02
 _MIN_STARS = 4
+_WINDOW = 12  # half the side of what moments are taken of, in pixels
 
 
 def width_terms(x, y):
@@ -48,7 +57,23 @@ def measure_trend(data, *, sigma, limit):
     ndarray, shape (5,)
         Coefficients of `width_terms` for ln(width) relative to the mean of the frame; 0 where too few stars tell.
     """
-    x, y, width, _ = bright_star_moments(data, sigma=sigma, limit=limit)
+    return trend_of_stars(find_bright_stars(data, sigma=sigma, limit=limit))
+
+
+def trend_of_stars(stars):
+    """Measure how the width of a PSF changes over a frame, on the frame's bright stars.
+
+    Parameters
+    ----------
+    stars : `~stellarclass.stamps.bright_stars.BrightStars`
+        As they were found.
+
+    Returns
+    -------
+    ndarray, shape (5,)
+        As `measure_trend`.
+    """
+    x, y, width, _ = moments_of_stars(stars)
     if len(x) < _MIN_STARS:
         return np.zeros(5)
     return fit_trend(width_terms(x, y), np.log(width / np.median(width)), WIDTH_SPREAD)[1:]
@@ -69,16 +94,30 @@ def bright_star_moments(data, *, sigma, limit):
     width, shape : ndarray, shape (N,), (N, 6)
         As `star_moments` gives them; galaxies, blends and cosmic rays are left out.
     """
+    return moments_of_stars(find_bright_stars(data, sigma=sigma, limit=limit))
+
+
+def moments_of_stars(stars):
+    """Widths and shapes of a frame's bright stars.
+
+    Parameters
+    ----------
+    stars : `~stellarclass.stamps.bright_stars.BrightStars`
+        As they were found.
+
+    Returns
+    -------
+    x, y, width, shape
+        As `bright_star_moments`.
+    """
     nothing = np.zeros(0), np.zeros(0), np.zeros(0), np.zeros((0, 6))
-    stars = _bright_stars(data, sigma, limit)
     if len(stars) < _MIN_STARS:
         return nothing
-    steps = np.arange(-_HALF, _HALF + 1)
-    stack = np.nan_to_num(data[stars[:, 1, None, None] + steps[:, None], stars[:, 0, None, None] + steps].astype(float))
-    center = _centers(stack)
-    radius = np.hypot(steps - center[:, 0, None, None], steps[:, None] - center[:, 1, None, None])
-    stack -= np.array([np.median(s[r > 14]) for s, r in zip(stack, radius, strict=True)])[:, None, None]
-    width, moments = star_moments(stack, center)
+    steps = np.arange(-HALF, HALF + 1)
+    dx, dy = steps - stars.center[:, 0, None], steps - stars.center[:, 1, None]
+    far = (dx**2)[:, None, :] + (dy**2)[:, :, None] > 14**2
+    images = stars.images - masked_median(stars.images, far)[:, None, None]
+    width, moments = star_moments(images, stars.center)
     middle = np.nanmedian(width) if np.isfinite(width).any() else np.nan
     # Galaxies and blends are wide, cosmic rays narrow; both are oddly shaped.
     with np.errstate(invalid="ignore"):
@@ -86,8 +125,8 @@ def bright_star_moments(data, *, sigma, limit):
         keep = (np.abs(width / middle - 1) < 0.15) & ~odd.any(1)
     if keep.sum() < _MIN_STARS:
         return nothing
-    x, y = (stars[keep] / (np.array(data.shape[::-1]) - 1) * 2 - 1).T
-    return x, y, width[keep], moments[keep]
+    ny, nx = stars.frame_shape
+    return stars.x[keep] / (nx - 1) * 2 - 1, stars.y[keep] / (ny - 1) * 2 - 1, width[keep], moments[keep]
 
 
 def star_moments(stack, center, *, steps=18):
@@ -109,23 +148,35 @@ def star_moments(stack, center, *, steps=18):
         ``2 Sxy / (Sxx + Syy)``, coma and trefoil in x and y. NaN where the moments do not converge. Bernstein & Jarvis
         (2002, AJ 123, 583) describe the method.
     """
-    half = min(_HALF, 12)
     middle = stack.shape[-1] // 2
-    stack = stack[:, middle - half : middle + half + 1, middle - half : middle + half + 1]
-    axis = np.arange(-half, half + 1.0)
+    window = slice(middle - _WINDOW, middle + _WINDOW + 1)
+    # Pixels in single precision: a star's own noise is a thousand times larger than what that rounds off.
+    stack = stack[:, window, window].astype(np.float32)
+    axis = np.arange(-_WINDOW, _WINDOW + 1.0)
+    powers = np.stack([np.ones_like(axis), axis, axis**2], axis=1)  # (25, 3)
     x, y = center[:, 0].copy(), center[:, 1].copy()
     sxx, syy, sxy = (np.full(len(stack), value) for value in (1.7, 1.7, 0.0))
+    light = np.empty_like(stack)
     with np.errstate(all="ignore"):
         for _ in range(steps):
-            dx, dy = axis - x[:, None, None], axis[:, None] - y[:, None, None]
-            det = sxx * syy - sxy**2
-            a, b, c = (v[:, None, None] for v in (syy / det, sxx / det, sxy / det))
-            light = stack * np.exp(-0.5 * (a * dx**2 + b * dy**2 - 2 * c * dx * dy))
-            total = light.sum((1, 2))
-            x = np.clip(x + 2 * (light * dx).sum((1, 2)) / total, -3, 3)
-            y = np.clip(y + 2 * (light * dy).sum((1, 2)) / total, -3, 3)
-            sxx, syy = (2 * (light * d**2).sum((1, 2)) / total for d in (dx, dy))
-            sxy = 2 * (light * dx * dy).sum((1, 2)) / total
+            dx, dy = axis - x[:, None], axis - y[:, None]  # (N, 25)
+            scale = (-0.5 / (sxx * syy - sxy**2))[:, None]
+            cross, a, b = -2 * sxy[:, None] * scale * dy, syy[:, None] * scale * dx**2, sxx[:, None] * scale * dy**2
+            np.multiply(cross.astype(np.float32)[:, :, None], dx.astype(np.float32)[:, None, :], out=light)
+            light += a.astype(np.float32)[:, None, :]
+            light += b.astype(np.float32)[:, :, None]
+            np.exp(light, out=light)
+            light *= stack
+            # Moments about the middle pixel are two matrix products; then they are moved to the star.
+            rows = light.reshape(-1, len(axis)) @ powers.astype(np.float32)
+            raw = rows.reshape(*light.shape[:2], 3).swapaxes(1, 2) @ powers  # (N, 3, 3): powers of x, of y
+            raw /= raw[:, :1, :1]
+            old_x, old_y, mean_x, mean_y = x, y, raw[:, 1, 0], raw[:, 0, 1]
+            x = np.clip(x + 2 * (mean_x - old_x), -3, 3)
+            y = np.clip(y + 2 * (mean_y - old_y), -3, 3)
+            sxx = 2 * (raw[:, 2, 0] - 2 * old_x * mean_x + old_x**2)
+            syy = 2 * (raw[:, 0, 2] - 2 * old_y * mean_y + old_y**2)
+            sxy = 2 * (raw[:, 1, 1] - old_x * mean_y - old_y * mean_x + old_x * old_y)
         trace = sxx + syy
         s2 = trace / 2
         dx, dy = axis - x[:, None, None], axis[:, None] - y[:, None, None]

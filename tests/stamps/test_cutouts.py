@@ -8,7 +8,7 @@ from astropy import units as u
 from stellarclass import flags, simulate
 from stellarclass.archives.base import BANDS, Field
 from stellarclass.stamps.base import MASK_MISSING, MASK_NAN, MASK_OFF_FRAME, MASK_SATURATED
-from stellarclass.stamps.cutouts import cut_field, field_psf, sky_sigma
+from stellarclass.stamps.cutouts import cut_field, field_psf, field_psf_trend, field_shape, sky_sigma
 from stellarclass.stamps.photometry import measure
 
 
@@ -147,6 +147,19 @@ def test_a_psf_that_nobody_measured_stays_unknown(sky, psf):
     stamps = cut_field(sky.contents, ra, dec, psf=partly)
     assert stamps.flags[0] == 0
     assert stamps.psf[0, 0, 0] > stamps.psf[0, 1, 0] == psf[1, 0]
+
+
+def test_one_look_at_a_field_sees_what_several_see(sky):
+    frames = {b: f for b, f in sky.contents.frames.items() if b != "u"}
+    field = Field(sky.contents.key, frames)
+    shape = field_shape(field)
+    assert np.array_equal(shape["psf"], field_psf(field), equal_nan=True)
+    assert np.array_equal(shape["trend"], field_psf_trend(field))
+    assert np.isnan(shape["sigma"][0]) and shape["sigma"][2] == sky_sigma(frames["r"].data)
+    ra, dec = sky.coords.ra.deg, sky.coords.dec.deg
+    together, alone = cut_field(field, ra, dec, **shape), cut_field(field, ra, dec)
+    for name in ("images", "masks", "psf", "sky_sigma", "flags"):
+        assert np.array_equal(getattr(together, name), getattr(alone, name), equal_nan=True)
 
 
 def test_a_field_without_a_frame_says_so():
