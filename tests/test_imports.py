@@ -32,7 +32,7 @@ ALLOWED = {
     "usertable": ("tables",),
     "targets": ("schema", "columns", "usertable"),
     "astrometry": ("targets", "physics"),
-    "archives": ("targets", "columns", "astrometry", "zeropoint"),
+    "archives": ("targets", "columns", "astrometry", "zeropoint", "tables"),
     "stamps": ("targets", "astrometry", "archives.base", "physics"),
     "simulate": (
         "targets",
@@ -52,7 +52,7 @@ ALLOWED = {
     "classifier": ("results", "lookup", "targets", "astrometry", "stamps", "nets", "combine", "usertable"),
     "shortcuts": ("classifier",),
     "fetch": ("lookup", "targets", "astrometry", "stamps"),
-    "plotting": ("schema", "stamps", "archives.base"),
+    "plotting": ("schema", "stamps", "archives.base", "physics"),
     "reference": (
         "targets",
         "columns",
@@ -75,6 +75,7 @@ ALLOWED = {
         "simulate",
         "nets",
         "physics",
+        "tables",
         "metrics",
     ),
     # What is judged, and what it is judged by: everything that an answer comes from.
@@ -107,7 +108,20 @@ ALLOWED = {
         "plotting",
         "classifier",
     ),
-    "survey": ("schema", "tables", "classifier", "archives.base"),
+    # Its targets may come from an archive, its workers start from sources that were named, and stamps are kept.
+    "survey": (
+        "schema",
+        "tables",
+        "columns",
+        "targets",
+        "astrometry",
+        "archives",
+        "lookup",
+        "stamps.base",
+        "nets.threads",
+        "results",
+        "classifier",
+    ),
     "cli": ("",),
     "__main__": ("cli",),
 }

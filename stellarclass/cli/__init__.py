@@ -60,6 +60,7 @@ def build_parser():
         simulate,
         spectrum,
         study,
+        survey,
         train,
     )
 
@@ -83,6 +84,7 @@ def build_parser():
         simulate,
         spectrum,
         study,
+        survey,
         train,
     ):
         verb.add_parser(verbs)

@@ -1,0 +1,161 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""How a survey is run: what every worker must know, and what decides the answers."""
+
+from dataclasses import dataclass, field
+from os import fspath
+from pathlib import Path
+
+from .. import __version__
+from .._config import Conf, conf
+from ..exceptions import InputError
+from .layout import read_json, write_json
+
+__all__ = ["RunSettings", "pin"]
+
+PIXELS = ("archive", "stamps", "both")
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a worker is told; it travels to other processes and machines.
+
+    Attributes
+    ----------
+    ensemble, label_system, class_prior, device, batch_size, match_radius
+        As `~stellarclass.Classifier` takes them; the ensemble by name or folder.
+    images : path-like, `~stellarclass.archives.ImageSource` or None
+        A folder of frames; a source that can be pickled; SDSS over the network.
+    astrometry : path-like, `~stellarclass.archives.AstrometrySource`, False or None
+        A table of Gaia's; a source that can be pickled; none; Gaia over the network.
+    zero_point : str or None
+        What is taken off the parallaxes of a table or of Gaia; the source's own default.
+    pixels : {"archive", "stamps", "both"}
+        Whether pixels come from the archive, from the stamps that were kept, or from these where there are any.
+    pool : int or None
+        Stars of several fields that are handed to the ensemble together; 0: each field on its own. By default 1024 on
+        a CUDA device, else 0.
+    threads : int
+        Threads of a worker that decode frames of a local tree.
+    tries : int
+        Times that a unit of work is tried while something of it fails that may be better later.
+    settings : dict
+        Items of `stellarclass.conf` that the workers take over.
+    """
+
+    ensemble: str | None = None
+    label_system: str | None = None
+    class_prior: object = None
+    device: str | None = None
+    batch_size: int | None = None
+    match_radius: object = None
+    images: object = None
+    astrometry: object = None
+    zero_point: str | None = None
+    pixels: str = "archive"
+    pool: int | None = None
+    threads: int = 1
+    tries: int = 8
+    settings: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.pixels not in PIXELS:
+            raise InputError(f"pixels come from {', '.join(PIXELS)}, not {self.pixels!r}")
+        for name, least in (("pool", 0), ("threads", 1), ("tries", 1)):
+            if name == "pool" and self.pool is None:
+                continue
+            if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int):
+                raise TypeError(f"{name} must be a whole number, not {getattr(self, name)!r}")
+            if getattr(self, name) < least:
+                raise InputError(f"{name} must be {least} or more, not {getattr(self, name)}")
+
+    def sources(self):
+        """The sources of images and astrometry, made of what was named.
+
+        Returns
+        -------
+        images : `~stellarclass.archives.ImageSource`
+        astrometry : `~stellarclass.archives.AstrometrySource` or False
+        """
+        from ..lookup import astrometry_source, image_source
+
+        images, astrometry = self.images, self.astrometry
+        if isinstance(images, (str, Path)):
+            from ..archives import LocalSAS
+
+            images = LocalSAS(images, threads=self.threads)
+        if isinstance(astrometry, (str, Path)):
+            from ..archives import LocalAstrometry
+
+            astrometry = LocalAstrometry(astrometry, zero_point=self.zero_point or "none")
+        elif astrometry is None and self.zero_point is not None:
+            from ..archives import Gaia
+
+            astrometry = Gaia(zero_point=self.zero_point)
+        return image_source(images), astrometry_source(astrometry)
+
+    def classifier_options(self):
+        """Keyword arguments of `~stellarclass.Classifier` that are not sources."""
+        names = ("ensemble", "label_system", "class_prior", "device", "batch_size", "match_radius")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+
+
+def current_settings():
+    """Values of all items of the configuration: other processes read only the file, not what was set since.
+
+    Returns
+    -------
+    dict
+    """
+    from astropy.config import ConfigItem
+
+    return {name: getattr(conf, name) for name in dir(Conf) if isinstance(vars(Conf).get(name), ConfigItem)}
+
+
+def pin(layout, classifier, settings, plan):
+    """Hold what decides the answers: a run that goes on must go on with the same.
+
+    Parameters
+    ----------
+    layout : Layout
+    classifier : `~stellarclass.Classifier`
+        Made of the settings.
+    settings : RunSettings
+    plan : SurveyPlan
+
+    Returns
+    -------
+    dict
+        What is held: in ``run.json``.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If the results were begun with something else.
+    """
+    ours = {
+        "plan": plan.units_sha256,
+        "stellarclass_version": __version__,
+        "ensemble": classifier.ensemble.name,
+        "ensemble_sha256": classifier.ensemble.sha256,
+        "classes": list(classifier.ensemble.classes),
+        "label_system": classifier.label_system,
+        "class_prior": classifier.class_prior,
+        "class_set_level": classifier.ensemble.card.levels["class_set"],
+        "radius_level": classifier.ensemble.card.levels["radius_interval"],
+        "match_radius": float(classifier.match_radius.to_value("arcsec")),
+        "image_release": classifier.images.name,
+        "astrometry_release": classifier.astrometry.name if classifier.astrometry is not False else None,
+        "pixels": settings.pixels,
+    }
+    theirs = read_json(layout.run)
+    if theirs is None:
+        write_json(layout.run, ours)
+        return ours
+    changed = [name for name in ours if theirs.get(name) != ours[name]]
+    if changed:
+        listed = "; ".join(f"{name}: {theirs.get(name)!r}, now {ours[name]!r}" for name in changed)
+        raise InputError(
+            f"{fspath(layout.results)} was begun with something else ({listed}); go on as it was begun, or let the new "
+            "answers go to a folder of their own (--results NAME)"
+        )
+    return theirs

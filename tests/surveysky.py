@@ -1,0 +1,64 @@
+# Licensed under a 3-clause BSD style license - see LICENSE.rst
+"""A small survey on disk: fields in a row, frames with the archive's layout and a few stars each, and Gaia's rows."""
+
+import numpy as np
+from astropy import units as u
+from astropy.table import QTable
+from skyframes import SCALE, SHAPE, frame_bytes, frame_path
+
+from stellarclass.archives import FieldKey, encode_objid
+
+RUN, CAMCOL, FIRST = 2583, 2, 100
+ORIGIN = 150.0, 2.0  # degrees
+EPOCH = 2001.72
+
+
+def keys(n_fields):
+    return [FieldKey(RUN, 301, CAMCOL, FIRST + k) for k in range(n_fields)]
+
+
+def write_sky(root, n_fields=12, stars=4, *, missing=()):
+    """Write a SAS tree and ``gaia.ecsv`` below ``root``; return the table of targets.
+
+    The stars are Gaussians of 1.2 pixels, so bright that each has an answer. ``missing`` are numbers of fields without
+    any frame.
+    """
+    rng = np.random.default_rng(5)
+    rows = []
+    for number, key in enumerate(keys(n_fields)):
+        center = ORIGIN[0] + number * SHAPE[0] * SCALE, ORIGIN[1]
+        # At least 45 pixels apart and 33 from the edge: nobody's neighbor.
+        x, y = 40 + 55 * np.arange(stars) % 165, 40 + 45 * (np.arange(stars) // 3)
+        flux = rng.uniform(30, 300, stars)
+        for band, factor in zip("ugriz", (0.2, 0.6, 1.0, 1.2, 1.3), strict=True):
+            if number in missing:
+                continue
+            path = frame_path(root, key, band)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            spots = [spot for k in range(stars) for spot in _disk(x[k], y[k], factor * flux[k])]
+            path.write_bytes(frame_bytes(key, band, center, stars=spots))
+        for k in range(stars):
+            # CD matrix of `frame_bytes`: columns run north, rows run east.
+            dec = center[1] + (x[k] - (SHAPE[1] - 1) / 2) * SCALE
+            ra = center[0] + (y[k] - (SHAPE[0] - 1) / 2) * SCALE / np.cos(np.radians(dec))
+            objid = encode_objid(RUN, CAMCOL, key.field, k + 1)
+            rows.append((objid, 4_000_000_000_000_000_000 + len(rows), ra, dec))
+    objid, source_id, ra, dec = (np.array(column) for column in zip(*rows, strict=True))
+    targets = QTable({"objid": objid.astype(np.int64), "ra": ra * u.deg, "dec": dec * u.deg})
+    n = len(targets)
+    gaia = QTable({"source_id": source_id.astype(np.int64), "ra": ra * u.deg, "dec": dec * u.deg})
+    gaia["ref_epoch"] = np.full(n, 2016.0) * u.yr
+    gaia["parallax"], gaia["parallax_error"] = rng.uniform(0.3, 3, n) * u.mas, np.full(n, 0.03) * u.mas
+    for name in ("pmra", "pmdec"):
+        gaia[name], gaia[f"{name}_error"] = rng.normal(0, 3, n) * u.mas / u.yr, np.full(n, 0.03) * u.mas / u.yr
+    gaia["ruwe"], gaia["phot_g_mean_mag"] = np.full(n, 1.0), rng.uniform(16, 18, n) * u.mag
+    gaia["bp_rp"] = rng.uniform(0.5, 1.5, n) * u.mag
+    gaia.write(root / "gaia.ecsv", overwrite=True)
+    return targets[np.random.default_rng(6).permutation(n)]
+
+
+def _disk(x, y, flux, sigma=1.2, size=6):
+    for dx in range(-size, size + 1):
+        for dy in range(-size, size + 1):
+            value = flux * np.exp(-(dx**2 + dy**2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
+            yield int(x) + dx, int(y) + dy, value
