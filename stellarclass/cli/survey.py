@@ -150,7 +150,7 @@ def _add_run(steps):
     parser.add_argument("--retry-failed", action="store_true", help="try again what has used up its tries")
     parser.add_argument("--tries", type=positive, metavar="N", help="of a unit in which an archive fails (8)")
     parser.add_argument(
-        "--pause", type=not_negative, metavar="S", help="seconds until the second try, then doubled (60)"
+        "--pause", type=not_negative, metavar="S", help="seconds until the second try (60); doubled after"
     )
     stamps = parser.add_argument_group("stamps")
     stamps.add_argument("--stamps-budget", type=size, metavar="SIZE", help="keep pixels within such a size, e.g. 2GB")
@@ -158,7 +158,7 @@ def _add_run(steps):
         "--pixels", choices=("archive", "stamps", "both"), default="archive", help="from where (%(default)s)"
     )
     stamps.add_argument(
-        "--pool", type=not_negative, metavar="N", help="stars a pass through the networks, of any field"
+        "--pool", type=not_negative, metavar="N", help="stars of several fields at once in the networks"
     )
     add_sources(parser)
     add_network(parser)
