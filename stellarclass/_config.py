@@ -71,6 +71,9 @@ class Conf(_config.ConfigNamespace):
     match_radius = _config.ConfigItem(3.0, "Largest separation of a Gaia match at the frame's epoch, in arcsec.")
     max_frame_bytes = _config.ConfigItem(64_000_000, "Largest frame accepted, in bytes, compressed or not.")
     max_spectrum_bytes = _config.ConfigItem(32_000_000, "Largest file with a spectrum accepted, in bytes.")
+    max_table_bytes = _config.ConfigItem(
+        8_000_000_000, "Bytes that a table may unpack to, or says that it takes in memory, to be read from a file."
+    )
     cache_dir = _config.ConfigItem(
         "", "Folder that keeps downloaded frames and spectra; empty: astropy's cache folder.", "string"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 from astropy.table import Table
 
 from .exceptions import InputError
-from .tables import read_table, table_format
+from .tables import check_table_file, read_table, table_format
 
 __all__ = ["as_table", "is_table"]
 
@@ -95,7 +95,7 @@ def _read(path):
         known = None
     if known:
         return read_table(path)
-    path.open("rb").close()  # a missing file is an OSError, not a table that cannot be understood
+    check_table_file(path)  # a missing file is an OSError, not a table that cannot be understood
     try:
         return Table.read(path)
     except Exception as err:  # readers have many ways to say that a file is not their kind

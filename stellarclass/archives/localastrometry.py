@@ -10,6 +10,7 @@ from scipy.spatial import KDTree
 
 from ..astrometry import unit_vectors
 from ..exceptions import ArchiveError, InputError
+from ..tables import check_table_file
 from ._candidates import COLUMNS, FAST, GAIA_EPOCH, candidate_table, search_reach
 from ._zeropoint import RECIPE_COLUMNS, check_zero_point, correct_parallax, with_zero_point
 
@@ -72,6 +73,7 @@ class LocalAstrometry:
             path = os.fspath(table)
             name = name or os.path.basename(path)
             try:
+                check_table_file(path)
                 table = Table.read(path)
             except Exception as error:  # a reader may raise anything
                 raise ArchiveError(f"cannot be read as a table: {error}", path) from error

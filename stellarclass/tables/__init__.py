@@ -31,9 +31,10 @@ from astropy.utils.masked import Masked
 
 from ..exceptions import InputError, StellarclassWarning
 from . import _fits, _votable
+from ._guard import check_table_file
 from ._plain import BLANKS, is_text, plain_column, split_mask, to_text
 
-__all__ = ["FORMATS", "read_table", "table_format", "votable_file", "write_table"]
+__all__ = ["FORMATS", "check_table_file", "read_table", "table_format", "votable_file", "write_table"]
 
 FORMATS = {
     "votable": (".vot", ".votable", ".xml"),
@@ -184,11 +185,12 @@ def read_table(path, *, format=None):
     OSError
         If the file cannot be opened.
     stellarclass.exceptions.InputError
-        If the format is unknown, or the file is not a table in this format.
+        If the format is unknown, the file is not a table in this format, or it is one that `check_table_file` refuses:
+        nothing is opened or fetched because a table says so.
     """
     path = Path(path)
     format = table_format(path, format=format)
-    path.open("rb").close()  # a missing file is an OSError, not a table that cannot be understood
+    check_table_file(path)  # a missing file is an OSError, not a table that cannot be understood
     try:
         if format == "votable":
             table = _votable.read(path)

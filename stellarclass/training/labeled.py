@@ -12,6 +12,7 @@ from ..exceptions import InputError
 from ..nets.combination import conformal_threshold
 from ..physics import CLASSES
 from ..simulate import render_stars
+from ..tables import check_table_file
 from .calibrate import class_mix
 from .label_systems import add_label_system, class_figures
 
@@ -126,6 +127,7 @@ class LabelTable:
         stellarclass.exceptions.InputError
             If a column is missing or no star is left.
         """
+        check_table_file(path)
         table = Table.read(path)
         needed = (*"ugriz", "label", *(("ra", "dec") if dereddened else ()))
         missing = [name for name in needed if name not in table.colnames]

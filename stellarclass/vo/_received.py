@@ -9,17 +9,14 @@ a file.
 
 import os
 import stat
-from math import prod
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
-from xml.parsers import expat
-
-from astropy.io import fits
 
 from ..archives.transport import Transport
 from ..exceptions import ArchiveError, InputError
 from ..tables import read_table
+from ..tables._guard import TOO_SHORT, VOTableCheck, parse_votable, table_header, too_large, too_many
 from ._hub import printable
 
 __all__ = ["MAX_BYTES", "MAX_ROWS", "read_received"]
@@ -35,8 +32,6 @@ _SECONDS = 120.0  # for an address to deliver
 _SILENCE = 20.0
 _MEMORY = 4  # times MAX_BYTES that a table may take in memory, as far as its header tells
 _FIELDS = 10_000
-_DEEPEST = 50  # elements within elements
-_BLOCK = 2880  # bytes, of FITS
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 _COMPRESSED = {
@@ -46,14 +41,6 @@ _COMPRESSED = {
     b"PK\x03\x04": "zip",
     b"\xfd7zXZ": "xz",
     b"\x28\xb5\x2f\xfd": "zstd",
-}
-
-_SIZES = {
-    **dict.fromkeys(("boolean", "bit", "unsignedByte", "char"), 1),
-    **dict.fromkeys(("short",), 2),
-    **dict.fromkeys(("int", "float", "unicodeChar"), 4),
-    **dict.fromkeys(("long", "double", "floatComplex"), 8),
-    **dict.fromkeys(("doubleComplex",), 16),
 }
 
 
@@ -93,7 +80,7 @@ def read_received(address, format, *, folder, max_bytes=MAX_BYTES, max_rows=MAX_
             # The reader's own words may quote the file.
             raise InputError(f"it cannot be read as {_names(format)} ({type(err.__cause__).__name__})") from err
         if len(table) > max_rows:
-            raise InputError(_too_many(len(table), max_rows))
+            raise InputError(too_many(len(table), max_rows))
         return table
     finally:
         copy.unlink(missing_ok=True)
@@ -101,10 +88,6 @@ def read_received(address, format, *, folder, max_bytes=MAX_BYTES, max_rows=MAX_
 
 def _names(format):
     return "a VOTable" if format == "votable" else "a FITS table"
-
-
-def _too_many(rows, max_rows):
-    return f"the table has {rows} rows, more than the {max_rows} accepted; send a selection of them"
 
 
 # ---- the address
@@ -151,7 +134,7 @@ def _copy_file(path, copy, max_bytes):
         if not stat.S_ISREG(found.st_mode):
             raise nothing
         if found.st_size > max_bytes:
-            raise InputError(_too_large(f"the file has {found.st_size} bytes", max_bytes))
+            raise InputError(too_large(f"the file has {found.st_size} bytes", max_bytes))
         if found.st_size == 0:  # so are the files in which an operating system shows itself, some of them endless
             raise InputError("the file is empty")
         left = max_bytes
@@ -159,14 +142,10 @@ def _copy_file(path, copy, max_bytes):
             while piece := stream.read(min(1 << 20, left + 1)):
                 left -= len(piece)
                 if left < 0:
-                    raise InputError(_too_large("the file grows", max_bytes))
+                    raise InputError(too_large("the file grows", max_bytes))
                 target.write(piece)
         except OSError:
             raise nothing from None
-
-
-def _too_large(what, max_bytes):
-    return f"{what}, more than the {max_bytes} accepted; send a selection of its rows or columns"
 
 
 class _Direct(Transport):
@@ -204,86 +183,19 @@ def _check_start(start, format):
         raise InputError(f"it is not {_names(format)}")
 
 
-class _VOTableCheck:
-    """Goes through a VOTable once, for what must not be in it."""
-
-    def __init__(self, max_bytes, max_rows):
-        self.max_bytes, self.max_rows = max_bytes, max_rows
-        self.depth = self.fields = self.rows = self.width = self.tables = 0
-        self.declared = 0
-
-    def start(self, name, attributes):
-        name = name.rpartition(":")[2].upper()
-        self.depth += 1
-        if self.depth == 1 and name != "VOTABLE":
-            raise InputError("it is XML, but not a VOTable")
-        if self.depth > _DEEPEST:
-            raise InputError(f"its elements are nested more than {_DEEPEST} deep")
-        if name in ("STREAM", "FITS", "PARQUET"):
-            if name != "STREAM" or any(key.rpartition(":")[2].lower() == "href" for key in attributes):
-                raise InputError("its data are not in it but elsewhere, or in another format; send it with its data")
-        elif name == "TABLE":
-            self.fields = self.rows = self.width = 0
-            self.declared = self._number(attributes.get("nrows", "0"))
-        elif name == "FIELD":
-            self.fields += 1
-            if self.fields > _FIELDS:
-                raise InputError(f"the table has more than the {_FIELDS} columns accepted")
-            self.width += self._bytes(attributes)
-        elif name == "TR":
-            self.rows += 1
-        if self.rows > self.max_rows or self.declared > self.max_rows:
-            raise InputError(_too_many(max(self.rows, self.declared), self.max_rows))
-        if name in ("TR", "DATA") and max(self.rows, self.declared) * self.width > _MEMORY * self.max_bytes:
-            raise InputError(_too_large("the table would take more memory than it has", _MEMORY * self.max_bytes))
-
-    def end(self, name):
-        self.depth -= 1
-
-    def _bytes(self, attributes):
-        """Memory for one value of a column, where it is of fixed size."""
-        shape = attributes.get("arraysize", "1").strip()
-        if shape.endswith("*"):
-            # What is there takes room in the file as well; but a limit is no more than a limit.
-            shape = shape[:-1].rstrip("x") or "1"
-            shape = shape if "x" in shape else "1"
-        size = _SIZES.get(attributes.get("datatype", ""), 16)
-        for part in shape.split("x"):
-            size *= max(1, self._number(part))
-            if size > self.max_bytes:
-                raise InputError(_too_large("one value of a column would take more bytes", self.max_bytes))
-        return size
-
-    @staticmethod
-    def _number(text):
-        text = text.strip()
-        if not text.isascii() or not text.isdigit() or len(text) > 18:
-            raise InputError("a size in it is not a number")
-        return int(text)
-
-
 def _check_votable(path, max_bytes, max_rows):
-    check = _VOTableCheck(max_bytes, max_rows)
-    parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = check.start, check.end
-    parser.EntityDeclHandler = _refuse_entities
-    try:
-        with path.open("rb") as stream:
-            parser.ParseFile(stream)
-    except (expat.ExpatError, ValueError, LookupError) as err:
-        if isinstance(err, InputError):
-            raise
-        raise InputError("it is not a VOTable: the XML is damaged") from err
-
-
-def _refuse_entities(*args):
-    raise InputError("it declares XML entities, which a VOTable does not need")
+    limits = {"max_memory": _MEMORY * max_bytes, "max_value": max_bytes, "max_rows": max_rows}
+    with path.open("rb") as stream:
+        parse_votable(stream, VOTableCheck(**limits, inside_only=True))
 
 
 def _check_fits(path, max_bytes, max_rows):
     size = path.stat().st_size
     try:
-        header = _table_header(path, size)
+        with path.open("rb") as stream:
+            header = table_header(stream, size)
+        if header is None:
+            raise InputError("the FITS file holds no table")
         rows, width, heap = (int(header[key]) for key in ("NAXIS2", "NAXIS1", "PCOUNT"))
         fields = int(header["TFIELDS"])
     except InputError:
@@ -291,27 +203,8 @@ def _check_fits(path, max_bytes, max_rows):
     except Exception as err:  # astropy fails as the damage leads it to
         raise InputError(f"it cannot be read as a FITS table ({type(err).__name__})") from err
     if rows > max_rows:
-        raise InputError(_too_many(rows, max_rows))
+        raise InputError(too_many(rows, max_rows))
     if fields > _FIELDS:
         raise InputError(f"the table has {fields} columns, more than the {_FIELDS} accepted")
     if min(rows, width, heap) < 0 or rows * width + heap > size:
-        raise InputError(_TOO_SHORT)
-
-
-_TOO_SHORT = "the FITS file is shorter than its header says"
-
-
-def _table_header(path, size):
-    """Header of the first table. Only headers are read: no room is made for data that the file may not have."""
-    with path.open("rb") as stream:
-        while stream.tell() < size:
-            header = fits.Header.fromfile(stream)
-            if str(header.get("XTENSION", "")).strip() in ("BINTABLE", "TABLE"):
-                return header
-            shape = [int(header[f"NAXIS{i + 1}"]) for i in range(int(header["NAXIS"]))]
-            values = int(header.get("PCOUNT", 0)) + (prod(shape) if shape else 0)
-            data = abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * values
-            if not 0 <= data <= size - stream.tell():
-                raise InputError(_TOO_SHORT)
-            stream.seek(-(-data // _BLOCK) * _BLOCK, os.SEEK_CUR)
-    raise InputError("the FITS file holds no table")
+        raise InputError(TOO_SHORT)
