@@ -28,7 +28,7 @@ def add_parser(verbs):
     parser.add_argument(
         "study",
         choices=("inputs", "bands", "resolution"),
-        help="image, parallax, proper motion; 26 band combinations; sides of 8 to 224 pixels",
+        help="image, parallax, proper motion, Teff; 26 band combinations; sides of 8 to 224 pixels",
     )
     parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="reference set")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the results and the cells")
@@ -57,16 +57,17 @@ def run(args):
     from .._progress import progress_bar
     from ..evaluation.studies import run_study
     from ..exceptions import InputError
+    from ..reference.sets import ReferenceSet
     from ..training.config import MescrConfig
     from ..training.configfile import read_config
     from ..training.loop import find_device
-    from ..training.study import STUDIES
+    from ..training.study import default_variants
     from . import EXIT_OK
 
     config = read_config(args.config)
     if not isinstance(config, MescrConfig):
         raise InputError(f"configuration {args.config!r} is not of kind 'mescr', which alone has variants to study")
-    variants = args.variants or list(STUDIES[args.study])
+    variants = args.variants or default_variants(args.study, ReferenceSet.read(args.reference))
     with progress_bar(len(variants) * args.seeds, enabled=show_progress(args), desc="Training", unit="cell") as bar:
         study = run_study(
             args.study,

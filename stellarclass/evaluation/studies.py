@@ -14,7 +14,7 @@ from ..exceptions import InputError
 from ..physics import CLASSES
 from ..plotting.studies import plot_study
 from ..reference.sets import ReferenceSet
-from ..training.study import read_answers, run_cells, study_cells
+from ..training.study import default_variants, read_answers, run_cells, study_cells
 from .paired import paired_bootstrap
 from .scores import answered_class, judge
 
@@ -119,8 +119,10 @@ def run_study(
         Folder of a `~stellarclass.reference.ReferenceSet`. Learned from its training stars, judged on its test stars.
     folder : path-like
         For the cells.
-    seeds, variants, members
+    seeds, members
         See `stellarclass.training.study.study_cells`.
+    variants : sequence of str, optional
+        By default `stellarclass.training.study.default_variants`.
     processes : int
         Cells at a time.
     device : str
@@ -137,8 +139,9 @@ def run_study(
     stellarclass.exceptions.InputError
         If something is unknown, there are fewer than two test stars, or the folder holds another study's cells.
     """
-    cells = study_cells(study, config, folder=folder, seeds=seeds, variants=variants, members=members)
     known = ReferenceSet.read(reference)
+    variants = default_variants(study, known) if variants is None else variants
+    cells = study_cells(study, config, folder=folder, seeds=seeds, variants=variants, members=members)
     rows = known.rows("test")
     if len(rows) < 2:
         raise InputError(f"{len(rows)} test stars in {reference}; a study needs some hundred to tell anything")

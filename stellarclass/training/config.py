@@ -29,7 +29,7 @@ OPERATIONS = ("rotation", "flip", "noise", "cutout", "erasing")
 """The five augmentations."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-FITTED = ("parallax_range", "pm_range")
+FITTED = ("parallax_range", "pm_range", "teff_range")
 """Settings of the recipe that no file has: they are set from the training stars."""
 
 

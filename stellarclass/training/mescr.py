@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from astropy import units as u
 
 from .. import __version__
 from ..exceptions import InputError
@@ -26,7 +27,7 @@ _NOT_FED = ("star", "is_test")
 
 
 def fit_recipe(reference, rows, recipe, *, quantile=0.0):
-    """The recipe with the ranges of parallax and proper motion that these stars have.
+    """The recipe with the ranges of parallax, proper motion and temperature that these stars have.
 
     Parameters
     ----------
@@ -43,20 +44,23 @@ def fit_recipe(reference, rows, recipe, *, quantile=0.0):
     -------
     `~stellarclass.stamps.mescr.MescrRecipe`
         Its ``parallax_range`` and ``pm_range`` are, unless there is a quantile, the smallest and the largest value
-        among the stars: what the paper's min-max scaling takes.
+        among the stars: what the paper's min-max scaling takes. So is its ``teff_range``, if that is an input.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If the stars do not have two different values of each.
+        If the stars do not have two different values of each, or temperatures are an input and the set has none.
     """
     rows = np.asarray(rows)
     astrometry = reference.astrometry
     ranges = {}
-    for name, values in (
-        ("parallax_range", astrometry.parallax[rows]),
-        ("pm_range", np.hypot(astrometry.pmra[rows], astrometry.pmdec[rows])),
-    ):
+    numbers = {
+        "parallax_range": astrometry.parallax[rows],
+        "pm_range": np.hypot(astrometry.pmra[rows], astrometry.pmdec[rows]),
+    }
+    if "teff" in recipe.inputs:
+        numbers["teff_range"] = _temperatures(reference, rows)
+    for name, values in numbers.items():
         values = values[np.isfinite(values)]
         ends = np.quantile(values, [quantile, 1 - quantile]) if len(values) else (0, 0)
         if ends[0] == ends[1]:
@@ -88,23 +92,31 @@ def make_mescr_data(reference, rows, recipe):
     blocks = []
     for k in range(0, len(rows), _BLOCK):
         chosen = rows[k : k + _BLOCK]
-        blocks.append(recipe(reference.stamps(chosen), reference.astrometry[chosen]))
+        given = {"teff": _temperatures(reference, chosen)} if "teff" in recipe.inputs else {}
+        blocks.append(recipe(reference.stamps(chosen), reference.astrometry[chosen], **given))
     data = {name: np.concatenate([b[name] for b in blocks]) for name in blocks[0]}
     table = reference.table[rows]
     classes = np.asarray(table["spectral_class"]).astype(str)
     data["target_sdss"] = (classes[:, None] == np.array(CLASSES)).astype(np.float32)
-    data["target_radius"] = _filled(table["radius"]).astype(np.float32)
+    data["target_radius"] = _filled(table["radius"], u.solRad).astype(np.float32)
     source, objid = (np.ma.filled(np.ma.asarray(table[name]), 0) for name in ("source_id", "objid"))
     data["star"] = np.where(source > 0, source, -np.abs(objid))
     data["is_test"] = np.asarray(table["subset"]).astype(str) == "test"
     return data
 
 
-def _filled(column):
-    """A radius column in solar radii, NaN where masked."""
+def _temperatures(reference, rows):
+    """Effective temperatures of some stars [K], NaN where unknown."""
+    if "teff" not in reference.table.colnames:
+        raise InputError("the reference set has no column teff; leave 'teff' out of the inputs")
+    return _filled(reference.table["teff"][rows], u.K)
+
+
+def _filled(column, unit):
+    """A column in some unit, NaN where masked."""
     mask = np.broadcast_to(np.asarray(getattr(column, "mask", False)), len(column))
     column = getattr(column, "unmasked", column)
-    values = column.to_value("solRad") if hasattr(column, "to_value") else np.ma.getdata(column)
+    values = column.to_value(unit) if hasattr(column, "to_value") else np.ma.getdata(column)
     return np.where(mask, np.nan, np.asarray(values, float))
 
 

@@ -22,7 +22,7 @@ from ..stamps.composites import BAND_COMBINATIONS
 from .config import config_to_dict
 from .mescr import fit_recipe, make_mescr_data, train_mescr
 
-__all__ = ["STUDIES", "Cell", "read_answers", "run_cells", "study_cells"]
+__all__ = ["STUDIES", "Cell", "default_variants", "read_answers", "run_cells", "study_cells"]
 
 STUDIES = {
     "inputs": {
@@ -30,11 +30,15 @@ STUDIES = {
         "image + parallax": {"inputs": ("image", "parallax")},
         "image + pm": {"inputs": ("image", "pm")},
         "all": {"inputs": ("image", "parallax", "pm")},
+        "all + Teff": {"inputs": ("image", "parallax", "pm", "teff")},
     },
     "bands": {combination: {"combination": combination} for combination in BAND_COMBINATIONS},
     "resolution": {str(size): {"size": size} for size in (8, 16, 32, 64, 128, 224)},
 }
-"""Variants of each study and what they change of the recipe: Table 2, Table A1 and Figure 5 of Deng et al. (2024)."""
+"""Variants of each study and what they change of the recipe: Table 2, Table A1 and Figure 5 of Deng et al. (2024).
+
+The temperature as a further input is in the text of their Section 4.4, without a number.
+"""
 
 # "We tested each band combination and resolution using a single MMSCNet, retraining with the D_base data set" (Section
 # 4.3); Table 2 is of whole ensembles (Section 4.4).
@@ -72,6 +76,32 @@ class Cell:
             "config": json.loads(json.dumps(config_to_dict(self.config))),
             "reference": [len(reference), int(np.sum(reference.table["objid"]) % (1 << 53))],
         }
+
+
+def default_variants(study, reference):
+    """Variants of a study that can be trained on a reference set.
+
+    Parameters
+    ----------
+    study : str
+        Key of `STUDIES`.
+    reference : `~stellarclass.reference.ReferenceSet`
+        What they are to be trained on.
+
+    Returns
+    -------
+    list of str
+        All of them; those with the temperature only if the set has a column ``teff``.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If the study is unknown.
+    """
+    if study not in STUDIES:
+        raise InputError(f"no study {study!r}; there are {', '.join(STUDIES)}")
+    known = "teff" in reference.table.colnames
+    return [name for name, change in STUDIES[study].items() if known or "teff" not in change.get("inputs", ())]
 
 
 def study_cells(study, config, *, folder, seeds=3, variants=None, members=None):

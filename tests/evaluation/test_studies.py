@@ -5,7 +5,9 @@ import dataclasses
 
 import numpy as np
 import pytest
+from astropy import units as u
 from astropy.table import QTable
+from astropy.utils.masked import Masked
 
 from stellarclass.evaluation.scores import answered_class
 from stellarclass.evaluation.studies import run_study
@@ -13,7 +15,8 @@ from stellarclass.exceptions import InputError
 from stellarclass.reference import ReferenceSet
 from stellarclass.stamps.composites import BAND_COMBINATIONS
 from stellarclass.training.configfile import read_config
-from stellarclass.training.study import STUDIES, read_answers, study_cells
+from stellarclass.training.mescr import fit_recipe, make_mescr_data
+from stellarclass.training.study import STUDIES, default_variants, read_answers, study_cells
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +41,13 @@ def reference(tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(config, reference, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
-    options = {"seeds": 2, "variants": ["image", "all"], "members": ["Base"]}
+    options = {"seeds": 2, "variants": ["image", "all + Teff"], "members": ["Base"]}
     return run_study("inputs", config, reference, folder=folder, **options), folder, options
 
 
 def test_the_papers_variants():
-    assert [len(v) for v in STUDIES.values()] == [4, 26, 6]
+    assert [len(v) for v in STUDIES.values()] == [5, 26, 6]
+    assert list(STUDIES["inputs"]) == ["image", "image + parallax", "image + pm", "all", "all + Teff"]
     assert tuple(STUDIES["bands"]) == BAND_COMBINATIONS
     assert list(STUDIES["resolution"]) == ["8", "16", "32", "64", "128", "224"]
 
@@ -55,6 +59,25 @@ def test_variants_differ_in_the_recipe_alone(name, config, tmp_path):
     for cell in cells:
         assert dataclasses.replace(cell.config, recipe=config.recipe, seed=1, sampling=config.sampling) == config
         assert cell.config.sampling.members == (config.sampling.members if name == "inputs" else ("Base",))
+
+
+def test_temperatures_are_an_input_where_the_set_has_them(config, reference, tmp_path):
+    known = ReferenceSet.read(reference)
+    recipe = study_cells("inputs", config, folder=tmp_path, seeds=1, variants=["all + Teff"])[0].config.recipe
+    rows = known.rows("train")
+    teff = known.table["teff"].to_value(u.K)
+    known.table["teff"] = Masked(known.table["teff"], mask=teff == teff[rows[0]])
+    fitted = fit_recipe(known, rows, recipe)
+    others = teff[rows[1:]]
+    assert fitted.teff_range == (others.min(), others.max())
+    numeric = make_mescr_data(known, rows, fitted)["numeric"]
+    assert numeric.shape == (len(rows), 3) and numeric[0, 2] == 0  # masked
+    np.testing.assert_allclose(numeric[1:, 2], (others - others.min()) / np.ptp(others), rtol=1e-5)
+    assert "all + Teff" in default_variants("inputs", known)
+    del known.table["teff"]
+    assert default_variants("inputs", known) == list(STUDIES["inputs"])[:4]
+    with pytest.raises(InputError, match="no column teff"):
+        fit_recipe(known, rows, recipe)
 
 
 def test_scores_are_those_of_the_answers(study, config, reference):

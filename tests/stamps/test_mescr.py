@@ -62,6 +62,15 @@ def test_numbers_are_min_max_scaled_and_missing_is_zero():
     assert not recipe(Stamps.empty(5))["numeric"].any()
 
 
+def test_temperature_is_an_input_that_one_gives():
+    recipe = MescrRecipe(inputs=("image", "parallax", "pm", "teff"), teff_range=(4000, 6000))
+    numeric = recipe(Stamps.empty(3), teff=np.array([4000.0, 5500.0, np.nan]))["numeric"]
+    np.testing.assert_allclose(numeric, [[0, 0, 0], [0, 0, 0.75], [0, 0, 0]])
+    for teff in (None, np.array([5000.0])):
+        with pytest.raises(ValueError, match="temperatures for 3 stamps"):
+            recipe(Stamps.empty(3), teff=teff)
+
+
 def test_inputs_choose_the_columns():
     gaia = astrometry(parallax=[5.0], pmra=[30.0], pmdec=[40.0])
     both = MescrRecipe()(Stamps.empty(1), gaia)["numeric"]
@@ -99,7 +108,7 @@ def test_as_a_model_card_has_it():
         ({"pm_range": (0.0, np.inf)}, "pm_range"),
         ({"inputs": ("parallax", "pm")}, "'image'"),
         ({"inputs": ("image", "pm", "parallax")}, "order"),
-        ({"inputs": ("image", "teff")}, "order"),
+        ({"inputs": ("image", "color")}, "order"),
     ],
 )
 def test_bad_parameters_are_named(change, message):
