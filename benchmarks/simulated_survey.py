@@ -128,6 +128,7 @@ def build(plan, folder, *, processes=1, on_field=None):
                 on_field(len(paths) - len(missing) + count)
     truth = vstack([Table.read(path, character_as_bytes=False, mask_invalid=False) for path in paths])
     add_spectra(truth)
+    add_old_positions(truth)
     return truth, folder / "sas"
 
 
@@ -146,6 +147,14 @@ def add_spectra(truth):
     plate, fiber = (np.asarray(truth[name]).astype(np.uint64) for name in ("plate", "fiberid"))
     identifier = (plate << 50) | (fiber << 38) | (np.uint64(5000) << np.uint64(24))
     truth["specobjid"] = np.where(truth["spectrum"], identifier, np.uint64(0))
+
+
+def add_old_positions(truth):
+    """Where the stars were in 2000, as SIMBAD and LAMOST have them (``old_ra``, ``old_dec``), in place."""
+    epoch = 2000.0 + (np.asarray(truth["photo_mjd"]) - 51_544.5) / 365.25
+    for name in ("ra", "dec"):
+        then, later = np.asarray(truth[name]), np.asarray(truth[f"gaia_{name}"])
+        truth[f"old_{name}"] = later + (then - later) * (2016 - 2000) / (2016 - epoch)
 
 
 def draw_field(plan, number, tree):

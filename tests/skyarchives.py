@@ -59,9 +59,10 @@ def complete(truth):
     Parameters
     ----------
     truth : astropy.table.Table
-        One row for each object: ``ra``, ``dec`` [deg] as SDSS, SIMBAD and LAMOST have them, ``run``, ``camcol``,
-        ``field``, and any of `DEFAULTS`, ``objid`` (numbered within the field by default), ``specobjid`` (from plate,
-        mjd and fiberid), ``gaia_ra``, ``gaia_dec`` (at ref_epoch; by default where SDSS has it).
+        One row for each object: ``ra``, ``dec`` [deg] as SDSS has them, ``run``, ``camcol``, ``field``, and any of
+        `DEFAULTS`, ``objid`` (numbered within the field by default), ``specobjid`` (from plate, mjd and fiberid),
+        ``gaia_ra``, ``gaia_dec`` (at ref_epoch; by default where SDSS has it), ``old_ra``, ``old_dec`` (where SIMBAD
+        and LAMOST have it, at epoch 2000; without these columns where SDSS has it).
 
     Returns
     -------
@@ -125,13 +126,21 @@ def gaia_tables(truth):
 
 def simbad_table(truth):
     there = truth[np.asarray(truth["main_id"]) != ""]
-    return there["ra", "dec", "main_id", "otype", "sp_type"]
+    return _at_2000(there)["ra", "dec", "main_id", "otype", "sp_type"]
 
 
 def lamost_table(truth):
     there = truth[np.asarray(truth["obsid"]) != 0]
-    table = there["obsid", "ra", "dec", "snrg"]
+    table = _at_2000(there)["obsid", "ra", "dec", "snrg"]
     table["class"], table["subclass"] = there["lamost_class"], there["lamost_subclass"]
+    return table
+
+
+def _at_2000(table):
+    table = table.copy()
+    for name in ("ra", "dec"):
+        if f"old_{name}" in table.colnames:
+            table[name] = table[f"old_{name}"]
     return table
 
 
