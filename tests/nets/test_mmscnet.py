@@ -147,3 +147,23 @@ def test_spatial_attention_sees_mean_and_maximum_of_the_channels():
     x = torch.randn(2, 4, 9, 9)
     torch.testing.assert_close(layer(x)[:, 0], torch.sigmoid(2 * x.mean(1) - x.max(1).values))
     torch.testing.assert_close(CBAM(4)(torch.zeros(1, 4, 8, 8)), torch.zeros(1, 4, 8, 8))
+
+
+@pytest.mark.parametrize(("side", "stride"), [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_a_convolution_of_few_pixels_is_a_product_of_matrices(side, stride):
+    block = ConvBlock(3, 5, stride=stride).eval()
+    x = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(1))
+    weight = block.conv.weight
+    plain = torch.relu(block.norm(block.conv(x)))
+    torch.testing.assert_close(block(x), plain, rtol=1e-5, atol=1e-6)
+    (expected,) = torch.autograd.grad(plain.square().sum(), weight)
+    (found,) = torch.autograd.grad(block(x).square().sum(), weight)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("side", [1, 2, 4, 8, 9])
+def test_spatial_attention_is_a_convolution_on_maps_of_any_size(side):
+    attention = SpatialAttention()
+    x = torch.randn(4, 3, side, side, generator=torch.Generator().manual_seed(1))
+    pooled = torch.stack([x.mean(dim=1), x.amax(dim=1)], dim=1)
+    torch.testing.assert_close(attention(x), attention.conv(pooled).sigmoid(), rtol=1e-5, atol=1e-6)
