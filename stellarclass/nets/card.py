@@ -293,10 +293,13 @@ class Card:
         if not all(m.sha256 for m in self.members):
             return ""
         silent = {"description", "training", "citation", "license"}
-        values = {k: v for k, v in self.to_dict().items() if k not in silent}
+        # Not through `to_dict`: what is silent is most of a card, and a digest goes with every table.
+        values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in silent}
+        values["members"] = [asdict(m) for m in self.members]
         silent = {"description", "fit"}
-        for system, entry in values["label_systems"].items():
-            values["label_systems"][system] = {k: v for k, v in entry.items() if k not in silent}
+        values["label_systems"] = {
+            system: {k: v for k, v in entry.items() if k not in silent} for system, entry in self.label_systems.items()
+        }
         return hashlib.sha256(json.dumps(values, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     def to_dict(self):

@@ -46,27 +46,33 @@ def sky_sigma(data):
     return float(1.4826 * np.median(below)) if below.size else 0.0
 
 
-def _cut(data, x, y):
-    """Windows of 64 x 64 pixels around (x, y), the mask of what is missing, and the sub-pixel offsets."""
+def _cut(data, x, y, images, masks):
+    """Fill windows of 64 x 64 pixels around (x, y), which are 0, and their masks; return the sub-pixel offsets."""
     ny, nx = data.shape
-    images = np.zeros((len(x), STAMP_SIZE, STAMP_SIZE), np.float32)
-    masks = np.full(images.shape, MASK_OFF_FRAME, np.uint8)
     corner_x = np.round(x - _CENTER).astype(np.int64)
     corner_y = np.round(y - _CENTER).astype(np.int64)
     # One copy a star, without an index for every pixel, which would cost ten times as much.
     for image, mask, a, b in zip(images, masks, corner_x.tolist(), corner_y.tolist(), strict=True):
-        rows = slice(max(-b, 0), min(ny - b, STAMP_SIZE))
-        columns = slice(max(-a, 0), min(nx - a, STAMP_SIZE))
-        image[rows, columns] = data[rows.start + b : rows.stop + b, columns.start + a : columns.stop + a]
-        mask[rows, columns] = 0
+        if 0 <= a <= nx - STAMP_SIZE and 0 <= b <= ny - STAMP_SIZE:
+            image[:] = data[b : b + STAMP_SIZE, a : a + STAMP_SIZE]
+            mask.fill(0)
+        else:
+            rows = slice(max(-b, 0), min(ny - b, STAMP_SIZE))
+            columns = slice(max(-a, 0), min(nx - a, STAMP_SIZE))
+            image[rows, columns] = data[rows.start + b : rows.stop + b, columns.start + a : columns.stop + a]
+            mask.fill(MASK_OFF_FRAME)
+            mask[rows, columns] = 0
+    return np.stack([x - corner_x - _CENTER, y - corner_y - _CENTER], axis=-1)
+
+
+def _mask_nan(images, masks):
+    """Set MASK_NAN, and 0, where a frame has no finite value."""
     with np.errstate(invalid="ignore", over="ignore"):
-        suspects = np.flatnonzero(~np.isfinite(images.sum((1, 2))))
-    for k in suspects:
-        bad = ~np.isfinite(images[k])
-        masks[k][bad] |= MASK_NAN
-        images[k][bad] = 0
-    offsets = np.stack([x - corner_x - _CENTER, y - corner_y - _CENTER], axis=-1).astype(np.float32)
-    return images, masks, offsets
+        suspects = np.argwhere(~np.isfinite(images.sum((2, 3))))
+    for star, band in suspects:
+        bad = ~np.isfinite(images[star, band])
+        masks[star, band][bad] |= MASK_NAN
+        images[star, band][bad] = 0
 
 
 def _mask_saturation(images, masks, offsets, per_count, sky, psf):
@@ -77,21 +83,24 @@ def _mask_saturation(images, masks, offsets, per_count, sky, psf):
     """
     middle = slice(STAMP_SIZE // 2 - 9, STAMP_SIZE // 2 + 9)  # all within 6.5 pixels of the star
     axis = np.arange(STAMP_SIZE)[middle] - _CENTER
-    radius = np.hypot(axis - offsets[:, 0, None, None], axis[:, None] - offsets[:, 1, None, None]).astype(np.float32)
+    dx, dy = axis - offsets[..., 0, None], axis - offsets[..., 1, None]
+    radius = np.sqrt((dx**2)[..., None, :] + (dy**2)[..., :, None]).astype(np.float32)  # (N, 5, 18, 18)
     core, flank = np.clip(3.0 - radius, 0, 1), np.clip(6.5 - radius, 0, 1) - np.clip(3.5 - radius, 0, 1)
-    near = images[:, middle, middle]
-    core_flux, flank_flux = (near * core).sum((1, 2)), (near * flank).sum((1, 2))
+    near = images[:, :, middle, middle]
+    core_flux, flank_flux = (near * core).sum((2, 3)), (near * flank).sum((2, 3))
     fraction = {r: encircled(psf, r) for r in (2.5, 3.0, 6.0)}
     total = flank_flux / (fraction[6.0] - fraction[3.0])
     inner = encircled(psf, 0.6) / (np.pi * 0.36)  # mean brightness near the peak of a unit star
-    predicted_peak = total * inner / per_count + sky
-    peak = np.where(core > 0, near, 0).max((1, 2)) / per_count + sky
-    saturated = (peak > FULL_WELL) | ((predicted_peak > LINEAR) & (core_flux < 0.85 * total * fraction[2.5]))
-    masks[:, middle, middle][saturated[:, None, None] & (radius < 5)] |= MASK_SATURATED
-    # Neighbors that blew up: single pixels beyond any chip's range.
-    limit = (FULL_WELL - sky) * per_count
-    for k in np.flatnonzero(images.max((1, 2)) > limit):
-        masks[k][images[k] > limit[k]] |= MASK_SATURATED
+    with np.errstate(invalid="ignore"):  # bands without a frame have no calibration
+        predicted_peak = total * inner / per_count + sky
+        peak = np.where(core > 0, near, 0).max((2, 3)) / per_count + sky
+        saturated = (peak > FULL_WELL) | ((predicted_peak > LINEAR) & (core_flux < 0.85 * total * fraction[2.5]))
+        masks[:, :, middle, middle][saturated[..., None, None] & (radius < 5)] |= MASK_SATURATED
+        # Neighbors that blew up: single pixels beyond any chip's range.
+        limit = (FULL_WELL - sky) * per_count
+        blown = np.argwhere(images.max((2, 3)) > limit)
+    for star, band in blown:
+        masks[star, band][images[star, band] > limit[star, band]] |= MASK_SATURATED
 
 
 def cut_field(field, ra, dec, *, psf=None, trend=None, sigma=None):
@@ -131,6 +140,7 @@ def cut_field(field, ra, dec, *, psf=None, trend=None, sigma=None):
     unknown = np.isnan(measured).any()
     gains = gain(field.key.run, field.key.camcol)
     stamps.flags[:] |= flags.UNKNOWN_PSF if unknown else 0
+    per_count, sky = np.full((n, len(BANDS)), np.nan, np.float32), np.zeros(len(BANDS))
     for k, band in enumerate(BANDS):
         frame = field.frames.get(band)
         if frame is None or not known.any():
@@ -142,22 +152,27 @@ def cut_field(field, ra, dec, *, psf=None, trend=None, sigma=None):
         if rows.size == 0:
             continue
         x, y = x[inside], y[inside]
-        sky = float(np.mean(frame.sky)) if np.size(frame.sky) else 0.0
-        for start in range(0, rows.size, _BLOCK):
-            block = slice(start, start + _BLOCK)
-            here = rows[block]
-            images, masks, offsets = _cut(frame.data, x[block], y[block])
-            per_count = frame.nanomaggies_per_count
-            per_count = per_count[np.round(x[block]).astype(int).clip(0, len(per_count) - 1)]
-            _mask_saturation(images, masks, offsets, per_count, sky, TYPICAL_PSF[k] if unknown else measured[k])
-            stamps.images[here, k], stamps.masks[here, k], stamps.offsets[here, k] = images, masks, offsets
-            stamps.flux_per_electron[here, k] = per_count / gains[k]
-            stamps.flags[here] |= np.where((masks[:, ::63, ::63] & MASK_OFF_FRAME).any((1, 2)), flags.OFF_FRAME, 0)
+        planes = ([plane[row] for row in rows] for plane in (stamps.images[:, k], stamps.masks[:, k]))
+        stamps.offsets[rows, k] = _cut(frame.data, x, y, *planes)
+        vector = frame.nanomaggies_per_count
+        per_count[rows, k] = vector[np.round(x).astype(int).clip(0, len(vector) - 1)]
+        sky[k] = np.mean(frame.sky) if np.size(frame.sky) else 0.0
         stamps.sky_sigma[rows, k] = sky_sigma(frame.data) if sigma is None else sigma[k]
         width = np.exp(width_terms(x / (nx - 1) * 2 - 1, y / (ny - 1) * 2 - 1) @ trend[k])
         stamps.psf[rows, k] = measured[k]
         stamps.psf[rows[:, None], k, _LENGTHS] *= width[:, None].astype(np.float32)
         stamps.epoch[rows] = np.where(np.isnan(stamps.epoch[rows]), frame.epoch, stamps.epoch[rows])
+    stamps.flux_per_electron[:] = per_count / gains
+    for start in range(0, n, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        images, masks = stamps.images[part], stamps.masks[part]
+        _mask_nan(images, masks)
+        _mask_saturation(
+            images, masks, stamps.offsets[part], per_count[part], sky, TYPICAL_PSF if unknown else measured
+        )
+        # What reaches beyond the frame does so in a corner.
+        beyond = (masks[:, :, :: STAMP_SIZE - 1, :: STAMP_SIZE - 1] & MASK_OFF_FRAME).any((1, 2, 3))
+        stamps.flags[part] |= np.where(beyond, flags.OFF_FRAME, 0)
     if "r" in field.frames:
         stamps.epoch[known & np.isfinite(stamps.epoch)] = field.frames["r"].epoch
     if len(field.frames) < len(BANDS):
