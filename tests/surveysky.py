@@ -1,12 +1,14 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """A small survey on disk: fields in a row, frames with the archive's layout and a few stars each, and Gaia's rows."""
 
+import time
+
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
 from skyframes import SCALE, SHAPE, frame_bytes, frame_path
 
-from stellarclass.archives import FieldKey, encode_objid
+from stellarclass.archives import Field, FieldKey, encode_objid
 
 RUN, CAMCOL, FIRST = 2583, 2, 100
 ORIGIN = 150.0, 2.0  # degrees
@@ -62,3 +64,54 @@ def _disk(x, y, flux, sigma=1.2, size=6):
         for dy in range(-size, size + 1):
             value = flux * np.exp(-(dx**2 + dy**2) / (2 * sigma**2)) / (2 * np.pi * sigma**2)
             yield int(x) + dx, int(y) + dy, value
+
+
+class Faulty:
+    """A tree of frames some of whose fields fail, the first so many times that they are asked for.
+
+    Parameters
+    ----------
+    images : stellarclass.archives.ImageSource
+        The tree.
+    faults : dict of int to int
+        Field number to failures still to come.
+    """
+
+    def __init__(self, images, faults):
+        self.images, self.faults, self.asked = images, dict(faults), []
+
+    @property
+    def name(self):
+        return self.images.name
+
+    def locate(self, targets, *, progress=None):
+        return self.images.locate(targets, progress=progress)
+
+    def fields(self, keys, *, progress=None):
+        keys = list(keys)
+        self.asked += keys
+        bad = [key for key in keys if self.faults.get(key.field, 0) > 0]
+        for key in bad:
+            self.faults[key.field] -= 1
+            url = f"http://archive/{key}/frame.fits.bz2"
+            yield Field(key, errors={band: f"HTTP status 503 ({url})" for band in "ugriz"})
+        yield from self.images.fields([key for key in keys if key not in bad], progress=progress)
+
+
+class Slow:
+    """A tree of frames that takes its time, so that a test can act in the middle of a run."""
+
+    def __init__(self, images, seconds):
+        self.images, self.seconds = images, seconds
+
+    @property
+    def name(self):
+        return self.images.name
+
+    def locate(self, targets, *, progress=None):
+        return self.images.locate(targets, progress=progress)
+
+    def fields(self, keys, *, progress=None):
+        for field in self.images.fields(keys, progress=progress):
+            time.sleep(self.seconds)
+            yield field

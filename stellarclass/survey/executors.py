@@ -26,13 +26,13 @@ def make_executor(workers, scheduler):
     Yields
     ------
     Serial or Distributed
-        With ``workers``, ``free``, ``busy``, ``submit``, ``finished`` and ``close``.
+        With ``workers``, ``cores``, ``free``, ``busy``, ``submit``, ``finished`` and ``close``.
     """
     if scheduler is not None:
         if workers is not None:
             raise InputError("either workers on this machine or those of a scheduler: leave one of them out")
     elif workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        workers = _cores()
     elif isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise InputError(f"workers must be a whole number from 0 on, not {workers!r}")
     elif workers == 0:
@@ -45,6 +45,10 @@ def make_executor(workers, scheduler):
         executor.close()
 
 
+def _cores():
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Serial:
     """One unit at a time, in this process."""
 
@@ -52,6 +56,7 @@ class Serial:
 
     def __init__(self):
         self._task = None
+        self.cores = _cores()
 
     @property
     def busy(self):
@@ -111,7 +116,7 @@ class Distributed:
         else:
             self._client = Client(scheduler, set_as_default=False)
         self._number = 0
-        self.workers = workers
+        self.workers, self.cores = workers, _cores() if scheduler is None else 1
         if scheduler is not None:
             self.workers = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"]))
 

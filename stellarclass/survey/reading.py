@@ -113,7 +113,7 @@ def _from_path(path, coords, chunk):
     if path.is_dir():
         files, ours = _leaves(path)
         for file in files:
-            yield from _from_parquet(file, coords or ours, chunk)
+            yield from _from_parquet(file, coords or ours, chunk, degrees=coords is None and ours is not None)
     elif not path.is_file():
         raise InputError(f"there is no list of targets {path}")
     elif path.suffix.lower() in (".parquet", ".pq"):
@@ -151,7 +151,7 @@ def _leaves(folder):
     return files, ours
 
 
-def _from_parquet(path, coords, chunk):
+def _from_parquet(path, coords, chunk, *, degrees=False):
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -165,7 +165,7 @@ def _from_parquet(path, coords, chunk):
             wanted = [name for name in like.colnames if name in wanted]
             for batch in file.iter_batches(batch_size=chunk, columns=wanted):
                 if batch.num_rows:
-                    yield parse_targets(_as_table(batch, like, names if archival else ()), coords=names)
+                    yield parse_targets(_as_table(batch, like, names if archival or degrees else ()), coords=names)
     except pa.ArrowException as err:
         raise InputError(f"cannot read {path} as Parquet: {err}") from err
 

@@ -6,9 +6,9 @@ there and whole is not made again, one that is not is made again to the same byt
 """
 
 import contextlib
-import dataclasses
 import heapq
 import time
+import uuid
 from dataclasses import dataclass
 
 from astropy import units as u
@@ -17,11 +17,11 @@ from .._progress import progress_bar
 from ..exceptions import InputError
 from . import part
 from .executors import make_executor
-from .layout import RESULTS, Layout, digest, write_json
+from .layout import RESULTS, Layout, write_json
 from .plan import load_plan
-from .settings import RunSettings, current_settings, pin
+from .settings import RunSettings, pin
 from .stampstore import BYTES_PER_STAR
-from .unit import UnitClassifier, reason_of, run_unit
+from .unit import forget_classifier, reason_of, run_unit, worker_classifier
 
 __all__ = ["RunSummary", "run_survey"]
 
@@ -118,16 +118,19 @@ def run_survey(
     plan, units = load_plan(layout.root)
     with _alone(layout), contextlib.ExitStack() as stack:
         layout.sweep()
-        pin(layout, UnitClassifier(settings), settings, plan)
+        # Of this run alone: frames may have come since the last one, and Dask's workers outlive a run.
+        key = uuid.uuid4().hex
+        stack.callback(forget_classifier)
+        # What is wrong with the settings shows before there are workers.
+        pin(layout, worker_classifier(settings, key), settings, plan)
         executor = stack.enter_context(make_executor(workers, scheduler))
-        settings = dataclasses.replace(settings, settings=_share(settings.settings, executor.workers))
+        settings = settings.shared(executor.workers, cores=executor.cores)
         queue = _Queue(layout, units, settings, retry_failed, pause.to_value(u.s))
         stamps = _Stamps(layout, units, stamps_budget.to_value(u.byte))
         if settings.pixels == "stamps":
             stamps.require(queue.units())
         done = _Done(layout)
         bar = stack.enter_context(progress_bar(len(queue), enabled=progress, desc="Units", unit="unit"))
-        key = digest(repr(settings).encode())
         with contextlib.closing(executor):
             while (queue or executor.busy) and not (most_units is not None and done.settled >= most_units):
                 while executor.free and (unit := queue.pop()) is not None:
@@ -145,17 +148,6 @@ def run_survey(
                     bar.update()
         done.write_errors()
         return done.summary(queue.skipped, time.monotonic() - start)
-
-
-def _share(given, workers):
-    """The configuration for each of some workers, who share what an archive is asked at a time."""
-    settings = current_settings() | dict(given)
-    for name in ("connections", "host_connections"):
-        if name in settings:
-            settings[name] = max(1, settings[name] // workers)
-    if settings.get("bandwidth"):
-        settings["bandwidth"] = settings["bandwidth"] / workers
-    return settings
 
 
 @contextlib.contextmanager

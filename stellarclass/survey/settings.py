@@ -1,7 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """How a survey is run: what every worker must know, and what decides the answers."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import fspath
 from pathlib import Path
 
@@ -34,8 +34,8 @@ class RunSettings:
     pool : int or None
         Stars of several fields that are handed to the ensemble together; 0: each field on its own. By default 1024 on
         a CUDA device, else 0.
-    threads : int
-        Threads of a worker that decode frames of a local tree.
+    threads : int or None
+        Threads of a worker that decode frames of a local tree; by default its share of the machine's cores.
     tries : int
         Times that a unit of work is tried while something of it fails that may be better later.
     settings : dict
@@ -53,7 +53,7 @@ class RunSettings:
     zero_point: str | None = None
     pixels: str = "archive"
     pool: int | None = None
-    threads: int = 1
+    threads: int | None = None
     tries: int = 8
     settings: dict = field(default_factory=dict)
 
@@ -61,7 +61,7 @@ class RunSettings:
         if self.pixels not in PIXELS:
             raise InputError(f"pixels come from {', '.join(PIXELS)}, not {self.pixels!r}")
         for name, least in (("pool", 0), ("threads", 1), ("tries", 1)):
-            if name == "pool" and self.pool is None:
+            if name != "tries" and getattr(self, name) is None:
                 continue
             if isinstance(getattr(self, name), bool) or not isinstance(getattr(self, name), int):
                 raise TypeError(f"{name} must be a whole number, not {getattr(self, name)!r}")
@@ -93,6 +93,26 @@ class RunSettings:
             astrometry = Gaia(zero_point=self.zero_point)
         return image_source(images), astrometry_source(astrometry)
 
+    def shared(self, workers, *, cores):
+        """The same for each of some workers: they share the cores, and what an archive is asked at a time.
+
+        Parameters
+        ----------
+        workers : int
+        cores : int
+            Of the machine that they are on; of one of them if they are elsewhere.
+
+        Returns
+        -------
+        RunSettings
+            With the configuration as it is here: other processes read only the file, not what was set since.
+        """
+        settings = current_settings() | self.settings
+        for name in ("connections", "host_connections"):
+            settings[name] = max(1, settings[name] // workers)
+        settings["bandwidth"] /= workers
+        return replace(self, settings=settings, threads=self.threads or max(1, cores // workers))
+
     def classifier_options(self):
         """Keyword arguments of `~stellarclass.Classifier` that are not sources."""
         names = ("ensemble", "label_system", "class_prior", "device", "batch_size", "match_radius")
@@ -100,7 +120,7 @@ class RunSettings:
 
 
 def current_settings():
-    """Values of all items of the configuration: other processes read only the file, not what was set since.
+    """Values of all items of the configuration.
 
     Returns
     -------

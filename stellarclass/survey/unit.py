@@ -25,7 +25,7 @@ from ..stamps.base import Stamps
 from . import part, stampstore, targetfile
 from .layout import Layout, digest
 
-__all__ = ["UnitClassifier", "run_unit", "worker_classifier"]
+__all__ = ["UnitClassifier", "forget_classifier", "reason_of", "run_unit", "worker_classifier"]
 
 _GPU_POOL = 1024  # stars: a field's fifty do not fill a GPU
 _classifiers = {}  # of this process: an ensemble is loaded once
@@ -228,6 +228,11 @@ def worker_classifier(settings, key):
         _classifiers.clear()
         _classifiers[key] = UnitClassifier(settings)
     return _classifiers[key]
+
+
+def forget_classifier():
+    """Let go of the classifier of this process."""
+    _classifiers.clear()
 
 
 def run_unit(root, results, unit, targets_sha256, settings, key, *, keep_stamps=False):
