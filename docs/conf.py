@@ -11,6 +11,7 @@ from sphinx_astropy.conf.v2 import *  # noqa: F403
 import stellarclass
 
 sys.path.insert(0, str(Path(__file__).parent))  # for the extension beside this file
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # the gallery's pictures shall not depend on the machine
 
 project = "stellarclass"
 author = "stellarclass developers"
@@ -18,16 +19,33 @@ copyright = f"2026, {author}"
 release = stellarclass.__version__
 version = release.partition(".dev")[0]
 
-extensions = [*shared.extensions, "registries"]
-exclude_patterns = ["_build", "api/*.inc"]
+extensions = [*shared.extensions, "sphinx_design", "sphinx_gallery.gen_gallery", "registries"]
+exclude_patterns = ["_build", "api/*.inc", "gallery/**/*.ipynb", "gallery/**/*.py", "gallery/**/*.zip"]
 rst_epilog = ""
 plot_formats = [("png", 110)]
 plot_html_show_formats = False
 plot_html_show_source_link = False
 
+# The scripts in examples/ run as the pages are built, but for those that need a service of their own.
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "subsection_order": [f"../examples/{name}" for name in ("first_steps", "reading_the_answer", "going_further")],
+    "within_subsection_order": "FileNameSortKey",
+    "filename_pattern": r"/(?!adql_session)\w+\.py$",
+    "reference_url": {"stellarclass": None},
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    # Times differ from one build to the next.
+    "min_reported_time": 3600,
+    "write_computation_times": False,
+    "image_srcset": ["2x"],
+}
+
 html_theme = "pydata_sphinx_theme"
-# No page has pages below it: an empty column on the left would only take width from the tables.
-html_sidebars = {"**": []}
+# These pages have none below or beside them: an empty column on the left would only take width from the tables.
+html_sidebars = {"index": [], "getting_started": []}
 html_title = f"stellarclass {release}"
 html_theme_options = {
     "navigation_with_keys": False,

@@ -8,7 +8,7 @@ the columns of the table that was classified; others plain arrays or quantities.
 
 from ._style import CLASS_COLORS, CLASS_MARKERS
 from .calibration import plot_coverage, plot_reliability
-from .diagrams import plot_classes, plot_cmd, plot_overview, plot_radius
+from .diagrams import plot_classes, plot_cmd, plot_hr, plot_overview, plot_radius
 from .fields import plot_field
 from .losses import plot_losses
 from .pixels import plot_composite, plot_image, plot_roi
@@ -16,6 +16,7 @@ from .samples import plot_class_counts, plot_distribution, plot_gaia_cmd, plot_q
 from .scores import plot_confusion, plot_radius_density, plot_residuals, plot_uncertainty
 from .spectra import plot_spectrum
 from .stars import plot_stars
+from .studies import plot_study
 
 __all__ = [
     "CLASS_COLORS",
@@ -29,6 +30,7 @@ __all__ = [
     "plot_distribution",
     "plot_field",
     "plot_gaia_cmd",
+    "plot_hr",
     "plot_image",
     "plot_losses",
     "plot_overview",
@@ -41,5 +43,6 @@ __all__ = [
     "plot_sample",
     "plot_spectrum",
     "plot_stars",
+    "plot_study",
     "plot_uncertainty",
 ]

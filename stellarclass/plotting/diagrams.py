@@ -4,6 +4,7 @@
 import numpy as np
 from astropy import units as u
 
+from ..physics import gaia_from_sdss, temperature_from_color
 from ._style import (
     CLASS_COLORS,
     UNKNOWN_COLOR,
@@ -17,7 +18,10 @@ from ._style import (
 )
 from .fields import plot_field
 
-__all__ = ["plot_classes", "plot_cmd", "plot_overview", "plot_radius"]
+__all__ = ["plot_classes", "plot_cmd", "plot_hr", "plot_overview", "plot_radius"]
+
+_SUN = 5772.0  # K, IAU 2015 Resolution B3
+_TEFF_TICKS = (3000, 4000, 5000, 6000, 8000, 10_000)
 
 
 def plot_cmd(table, *, min_parallax_snr=5.0, ax=None):
@@ -52,6 +56,85 @@ def plot_cmd(table, *, min_parallax_snr=5.0, ax=None):
     note = f"{shown.sum()} of {len(table)} stars have\nparallax S/N > {min_parallax_snr:g}"
     ax.text(0.97, 0.97, note, transform=ax.transAxes, ha="right", va="top", fontsize="small", color="0.35")
     return ax
+
+
+def plot_hr(table, *, ax=None):
+    r"""Draw luminosity against effective temperature, in the colors of the classes, with lines of equal radius.
+
+    The temperature is that of a dwarf of the star's g - i (`stellarclass.physics.temperature_from_color`), the
+    luminosity follows from it and from the table's ``radius`` by the law of Stefan and Boltzmann. So stars without a
+    parallax are there, too; their error bars say how little is known of them.
+
+    Parameters
+    ----------
+    table : `~astropy.table.Table`
+        Output table; stars without a radius or without magnitudes in g, r and i are left out, and the picture says how
+        many are shown.
+    ax : `~matplotlib.axes.Axes`, optional
+        Where to draw; the current axes if not given.
+
+    Returns
+    -------
+    `~matplotlib.axes.Axes`
+
+    Notes
+    -----
+    Temperatures are those of reddened colors, between 2810 and 9700 K, and have no error bars of their own.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from stellarclass import classify, plotting, simulate
+    >>> sky = simulate.field(seed=1, n_stars=3)
+    >>> table = classify(sky.coords, images=sky.images, astrometry=sky.astrometry)
+    >>> plotting.plot_hr(table, ax=Figure().add_subplot()).get_ylabel()
+    'Luminosity ($L_\\odot$)'
+    """
+    from matplotlib.ticker import FixedLocator, NullFormatter, StrMethodFormatter
+
+    ax = current_axes(ax)
+    g, r, i = (column_values(table, f"psfmag_{band}", u.mag) * u.mag for band in "gri")
+    radius, error = column_values(table, "radius", u.solRad), column_values(table, "radius_err", u.solRad)
+    _, bp_rp = gaia_from_sdss(g, r, i)
+    teff = temperature_from_color(bp_rp).to_value(u.K)
+    with np.errstate(invalid="ignore"):
+        shown = (radius > 0) & np.isfinite(teff)
+    if shown.any():
+        # Before the stars, so that the lines reach from edge to edge and do not stretch the axes.
+        hot, cool = teff[shown].max() * 1.1, teff[shown].min() / 1.1
+        luminosity = _luminosity(radius[shown], teff[shown])
+        low, high = luminosity.min() / 3, luminosity.max() * 3
+        ends = np.array([hot, cool])
+        for line in (0.1, 0.3, 1.0, 3.0, 10.0, 30.0):
+            ax.plot(ends, _luminosity(line, ends), color="0.75", linewidth=0.8, zorder=1)
+            at = _luminosity(line, cool * 1.03)
+            if low < at < high:
+                text = {"ha": "right", "va": "bottom", "fontsize": "x-small", "color": "0.45"}
+                ax.annotate(rf"{line:g} $R_\odot$", (cool * 1.03, at), **text)
+        ax.set_xlim(hot, cool)
+        ax.set_ylim(low, high)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    for _, chosen, style in by_class(table):
+        chosen = chosen & shown
+        x, y, yerr = teff[chosen], radius[chosen], error[chosen]
+        lower, upper = _luminosity(np.maximum(y - yerr, 0.02 * y), x), _luminosity(y + yerr, x)
+        ax.vlines(x, lower, upper, color=style["color"], alpha=0.3, zorder=2)
+        ax.scatter(x, _luminosity(y, x), s=22, linewidth=0.4, edgecolor="white", zorder=3, **style)
+    note = f"{shown.sum()} of {len(table)} stars"
+    ax.text(0.03, 0.03, note, transform=ax.transAxes, ha="left", va="bottom", fontsize="small", color="0.35")
+    if shown.any():
+        ax.xaxis.set_major_locator(FixedLocator([t for t in _TEFF_TICKS if cool <= t <= hot]))
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
+    ax.set_xlabel("Effective temperature by color (K)")
+    ax.set_ylabel(r"Luminosity ($L_\odot$)")
+    return ax
+
+
+def _luminosity(radius, teff):
+    """Of a star, in solar luminosities, from solar radii and kelvin."""
+    return radius**2 * (teff / _SUN) ** 4
 
 
 def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
@@ -190,7 +273,7 @@ def plot_classes(table, *, ax=None):
     return ax
 
 
-def plot_overview(table, field=None, *, truth=None, title=None):
+def plot_overview(table, field=None, *, truth=None, title=None, figure=None):
     """Put the four pictures of a result side by side.
 
     Parameters
@@ -203,11 +286,13 @@ def plot_overview(table, field=None, *, truth=None, title=None):
         True radius of each row, see `plot_radius`.
     title : str, optional
         Heading.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw, best with a constrained layout; a new one if not given.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
-        Not attached to any window; ``figure.savefig(path)`` writes it.
+        A new one is not attached to any window; ``figure.savefig(path)`` writes it.
     """
     import matplotlib as mpl
     from astropy.visualization.wcsaxes import WCSAxes
@@ -215,7 +300,7 @@ def plot_overview(table, field=None, *, truth=None, title=None):
     from matplotlib.lines import Line2D
 
     with mpl.rc_context({"font.size": 10, "axes.spines.top": True, "axes.spines.right": True}):
-        figure = Figure(figsize=(11, 9.2), layout="constrained")
+        figure = Figure(figsize=(11, 9.2), layout="constrained") if figure is None else figure
         grid = figure.add_gridspec(2, 2)
         if field is not None:
             plot_field(table, field, size=5 * u.arcmin, ax=figure.add_subplot(grid[0, 0], axes_class=WCSAxes))

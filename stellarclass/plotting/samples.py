@@ -214,7 +214,7 @@ def plot_quantiles(groups, *, label="", unit=None, log=False, ax=None):
     return ax
 
 
-def plot_sample(table, *, radius="radius", snr=None, title=None):
+def plot_sample(table, *, radius="radius", snr=None, title=None, figure=None):
     """Put parallax, proper motion, radius and color-magnitude diagram of reference stars on one page.
 
     As Figure 1 of Deng et al. (2024).
@@ -230,16 +230,18 @@ def plot_sample(table, *, radius="radius", snr=None, title=None):
         As in `plot_gaia_cmd`.
     title : str, optional
         Heading.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw, best with a constrained layout; a new one if not given.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
-        Not attached to any window; ``figure.savefig(path)`` writes it.
+        A new one is not attached to any window; ``figure.savefig(path)`` writes it.
     """
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    figure = Figure(figsize=(7.2, 6.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 6.6), layout="constrained") if figure is None else figure
     axes = figure.subplots(2, 2).ravel()
     classes = class_names(table)
     pm = np.hypot(*(column_values(table, name, u.mas / u.yr) for name in ("pmra", "pmdec"))) * u.mas / u.yr

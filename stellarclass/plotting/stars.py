@@ -9,7 +9,7 @@ from .pixels import plot_composite
 __all__ = ["plot_stars"]
 
 
-def plot_stars(images, titles=None):
+def plot_stars(images, titles=None, *, figure=None):
     """Show stars one below the other: in color, with i, r and g as red, green and blue, and in each of the five bands.
 
     Parameters
@@ -18,11 +18,13 @@ def plot_stars(images, titles=None):
         Flux in nanomaggies per pixel, bands ugriz; NaN where there is nothing.
     titles : sequence of str, optional
         One for each star.
+    figure : `~matplotlib.figure.Figure`, optional
+        Where to draw, best with a constrained layout; a new one if not given.
 
     Returns
     -------
     `~matplotlib.figure.Figure`
-        Of its own: it is not one of pyplot's, so that it can be made in any thread. Its ``savefig`` writes it.
+        A new one is none of pyplot's, so that it can be made in any thread. Its ``savefig`` writes it.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def plot_stars(images, titles=None):
     if len(titles) != len(images):
         raise ValueError(f"{len(titles)} titles for {len(images)} stars")
     n = max(1, len(images))
-    figure = Figure(figsize=(9.6, 1.9 * n + 0.2), layout="constrained")
+    figure = Figure(figsize=(9.6, 1.9 * n + 0.2), layout="constrained") if figure is None else figure
     axes = figure.subplots(n, 1 + len(BANDS), squeeze=False)
     for row, image, title in zip(axes, images, titles, strict=False):
         plot_composite(np.nan_to_num(image), "irg", title="", ax=row[0])

@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """What a real TAP service answers about bundles that it took as they are."""
 
+import doctest
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable, Table
 from astropy.utils.masked import Masked
+from pytest_doctestplus.output_checker import FLOAT_CMP, OutputChecker
 from tablecompare import plain
 
 from stellarclass import Classifier, vo
@@ -189,6 +191,18 @@ def test_the_examples_of_the_documentation(service, m2_stars):
     for query in queries:
         answer = service.run_sync(query, uploads=uploads if "TAP_UPLOAD" in query else None)
         assert len(answer) > 0, query
+
+
+def test_the_session_of_the_gallery_answers_what_it_says(service, dachs_gaia, capsys):
+    """``examples/going_further/adql_session.py`` on this service; ``docs/tables/adql.txt`` is what it prints."""
+    root = Path(__file__).parents[2]
+    example = root / "examples" / "going_further" / "adql_session.py"
+    script = example.read_text("utf-8").replace("https://dc.example.org/tap", dachs_gaia.url)
+    assert dachs_gaia.url in script
+    exec(compile(script, example, "exec"), {})  # noqa: S102
+    printed = capsys.readouterr().out
+    expected = (root / "docs" / "tables" / "adql.txt").read_text("utf-8")
+    assert OutputChecker().check_output(expected, printed, FLOAT_CMP | doctest.NORMALIZE_WHITESPACE), printed
 
 
 def test_taplint_finds_no_fault_of_ours(service, dachs_gaia):
