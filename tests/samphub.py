@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 from pyvo.samp import SAMPHubServer, SAMPIntegratedClient
 from pyvo.samp import conf as samp_conf
+from pyvo.samp.utils import ServerProxyPool
 
 from stellarclass.tables import read_table
 
@@ -35,6 +36,12 @@ def running_hub(lock):
         try:
             yield hub
         finally:
+            # Connections that clients keep alive, as DS9 does, are left open by pyvo.
+            for _, pool in hub._xmlrpc_endpoints.values():
+                for _ in range(pool._proxies.qsize() if isinstance(pool, ServerProxyPool) else 0):
+                    proxy = pool._proxies.get()
+                    proxy("close")()
+                    pool._proxies.put(proxy)
             hub.stop()
 
 

@@ -79,18 +79,23 @@ def run_listener(programs, *options):
     return process
 
 
+def run_screen(programs, size):
+    """Xvfb; the environment of programs that are to be on it."""
+    read, write = os.pipe()
+    screen = "{}x{}x24".format(*size)
+    command = ("Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp")
+    programs.run("xvfb", *command, pass_fds=(write,))
+    os.close(write)
+    with os.fdopen(read) as stream:
+        return dict(os.environ, DISPLAY=f":{stream.readline().strip()}", LANG="C.UTF-8")
+
+
 class Topcat:
     """TOPCAT, registered with the hub of the environment, on a screen of its own."""
 
     def __init__(self, programs, desktop, size=(1180, 760)):
         folder, self.desktop = programs.folder, desktop
-        read, write = os.pipe()
-        screen = "{}x{}x24".format(*size)
-        command = ("Xvfb", "-displayfd", str(write), "-screen", "0", screen, "-nolisten", "tcp")
-        programs.run("xvfb", *command, pass_fds=(write,))
-        os.close(write)
-        with os.fdopen(read) as stream:
-            self.env = dict(os.environ, DISPLAY=f":{stream.readline().strip()}", LANG="C.UTF-8")
+        self.env = run_screen(programs, size)
         programs.run("topcat", "topcat", "-Djsamp.localhost=127.0.0.1", f"-Duser.home={folder}", env=self.env)
         self.client = desktop.find("topcat", 90)
         end = time.monotonic() + 30

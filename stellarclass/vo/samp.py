@@ -19,6 +19,9 @@ LARGE_TABLE = 20_000
 
 FORMATS = ("votable", "fits")
 
+_DS9 = "saoimageds9"
+"""Name of the client that takes FITS tables for images of events, and reads VOTables whose rows are text only (8.4)."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -58,8 +61,9 @@ def send(table, *, client=None, name=None, table_id=None, format=None, timeout=6
     """Send a table to other programs on the desktop.
 
     It goes to clients that subscribe to ``table.load.votable`` or ``table.load.fits``: as FITS if it is large
-    (``LARGE_TABLE`` rows) or the client takes nothing else, as VOTable otherwise. Clients fetch it from an address on
-    loopback, which ends when all have answered or the time is up; no file is left behind.
+    (``LARGE_TABLE`` rows) or the client takes nothing else, as VOTable otherwise; to DS9 always as a VOTable whose rows
+    are text, the only one that it reads. Clients fetch it from an address on loopback, which ends when all have
+    answered and fetched it or the time is up; no file is left behind.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def send(table, *, client=None, name=None, table_id=None, format=None, timeout=6
     format : {"votable", "fits"}, optional
         How it has to go.
     timeout : float, optional
-        Seconds in which clients have to answer.
+        Seconds in which clients have to answer and to fetch the table.
 
     Returns
     -------
@@ -173,30 +177,37 @@ def deliver(connection, table, clients, *, name=None, table_id=None, format=None
     names = connection.names()
     takers = {known: connection.subscribers(f"table.load.{known}") for known in FORMATS}
     answers, tags = {}, {}
-    with served_tables(table) as address:
+    with served_tables(table) as shelf:
         for client in clients:
             label = names.get(client, client)
-            chosen = _format_for(client, takers, format, len(table))
+            picky = label.casefold() == _DS9
+            chosen = _format_for(client, takers, format, 0 if picky else len(table))
             if chosen is None:
                 wanted = format or " or ".join(FORMATS)
                 answers[client] = Answer(label, client, "gone", f"it does not take tables as {wanted}")
                 continue
-            params = {"name": name, "table-id": table_id, "url": address(chosen)}
+            url = shelf.address("tabledata" if picky and chosen == "votable" else chosen)
+            params = {"name": name, "table-id": table_id, "url": url}
             tag = token_hex(8)
             try:
                 connection.call(client, f"table.load.{chosen}", params, tag=tag)
             except SampError as err:
                 answers[client] = Answer(label, client, "gone", str(err), chosen)
             else:
-                tags[client] = (tag, label, chosen)
+                tags[client] = (tag, label, chosen, url)
         deadline = time.monotonic() + timeout
-        for client, (tag, label, chosen) in tags.items():
+        for client, (tag, label, chosen, url) in tags.items():
             try:
                 response = connection.answer(tag, client, deadline - time.monotonic())
             except SampError as err:
                 answers[client] = Answer(label, client, "gone", str(err), chosen)
             else:
-                answers[client] = _understand(response, label, client, chosen, timeout)
+                answer = _understand(response, label, client, chosen, timeout)
+                # DS9 says that all is well before it has begun to read.
+                if answer.ok and not shelf.fetched(url, deadline - time.monotonic()):
+                    reason = f"it answered, but did not fetch the table within {timeout:.3g} s"
+                    answer = Answer(label, client, "timeout", reason, chosen, answer.result)
+                answers[client] = answer
     return [answers[client] for client in clients]
 
 

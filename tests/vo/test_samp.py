@@ -44,6 +44,38 @@ def test_the_address_ends_with_the_sending(desktop):
         urllib.request.urlopen(address, timeout=5)
 
 
+def test_who_answers_before_reading_still_can(hub, tmp_path):
+    """As DS9 does."""
+    hasty, read = Desktop("hasty", [], folder=tmp_path), []
+
+    def take(private_key, sender, message, mtype, params, extra):
+        def fetch():
+            time.sleep(0.5)
+            with urllib.request.urlopen(params["url"], timeout=10) as stream:
+                read.append(stream.read())
+
+        hasty.client.ereply(message, "samp.ok", result={})
+        threading.Thread(target=fetch).start()
+
+    hasty.client.bind_receive_call("table.load.votable", take)
+    try:
+        (answer,) = vo.send(stars(), client="hasty")
+    finally:
+        hasty.close()
+    assert answer.ok and b"BINARY2" in read[0]
+
+
+def test_ds9_gets_rows_as_text(hub, tmp_path, monkeypatch):
+    monkeypatch.setattr(samp, "LARGE_TABLE", 50)
+    ds9 = Desktop("SAOImageDS9", folder=tmp_path)
+    try:
+        (answer,) = vo.send(stars(50), client="ds9")
+        assert answer.format == "votable" and len(ds9.tables[0][1]) == 50
+        assert b"<TABLEDATA>" in (tmp_path / "SAOImageDS90").read_bytes()[:5000]
+    finally:
+        ds9.close()
+
+
 def test_large_tables_go_as_fits(desktop):
     (answer,) = vo.send(stars(samp.LARGE_TABLE), client="desktop")
     assert answer.format == "fits" and len(desktop.tables[0][1]) == samp.LARGE_TABLE
@@ -77,6 +109,7 @@ def test_everybody_who_takes_tables_and_nobody_else(hub, desktop, tmp_path):
         ({"samp.status": "samp.error", "samp.error": "no map", "samp.result": {}}, "samp.error", "no reason given"),
         ({"samp.status": "fine", "samp.result": {}}, "samp.error", "not one that SAMP knows"),
         ("silence", "timeout", "no answer within 0.5 s"),
+        ({"samp.status": "samp.ok", "samp.result": {}}, "timeout", "it answered, but did not fetch the table"),
     ],
 )  # fmt: skip
 def test_answers_are_read(desktop, answer, status, words):

@@ -8,6 +8,7 @@ import runpy
 import shutil
 import subprocess
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,14 @@ from hypothesis.extra import numpy as hnp
 
 from stellarclass import schema, vo
 from stellarclass.astrometry import Astrometry
+from stellarclass.combine import combine
 from stellarclass.exceptions import InputError
 from stellarclass.nets.prediction import Prediction
 from stellarclass.tables import read_table, write_table
 from stellarclass.tables._binary2 import BinaryTable
 from stellarclass.targets import Targets
+from stellarclass.vo._serve import served_tables
+from stellarclass.vo.upload import _definition
 
 META = {
     "stellarclass_version": "0.1",
@@ -354,8 +358,16 @@ def written(tmp_path_factory):
         "rows1": output_table(1, epoch=np.nan),
         "rows300": output_table(300),
     }
+    users = Table({"objid": [2**62, 5], "RA": [1.0, 2.0] * u.deg, "place": odd["place"], "when": odd["when"]})
+    users["counts"] = Column([1, 2], unit="ct")
+    users["class_prob_star"] = MaskedColumn([0.9, 0.8], mask=[True, False])
+    tables["augmented"] = combine(users, output_table(2))
     for name, table in tables.items():
         write_table(table, folder / f"{name}.vot")
+    # What DS9 gets, and what a TAP service is told before the rows come.
+    with served_tables(tables["augmented"]) as shelf:
+        urllib.request.urlretrieve(shelf.address("tabledata"), folder / "text.vot")
+    (folder / "definition.vot").write_bytes(_definition(vo.to_votable(tables["augmented"])).getvalue())
     return sorted(folder.iterdir())
 
 
