@@ -64,7 +64,8 @@ def skyserver_client(base_url, fetch, *, parse=None):
                     raise BadAnswerError(f"SkyServer sent {page_title(body) or 'markup'} instead of a table", url)
                 if "error_message" in text:
                     raise BadAnswerError(f"SkyServer reports an error: {short(text)}", url)
-                return Answer(text, None if parse is None else parse(text, url))
+                # astropy's readers take text of one line for the name of a file, or an address, and would open that.
+                return Answer(text + "\n", None if parse is None else parse(text, url))
 
             return fetch(url, read, limit=_MAX_ANSWER, method=method, params=params, data=data, files=files)
 

@@ -16,6 +16,7 @@ from astropy.table import Table, vstack
 
 from .._progress import progress_bar
 from ..exceptions import ArchiveError, BadAnswerError, InputError, TruncatedAnswerError
+from ..tables._guard import VOTableCheck, parse_votable
 from ._chunks import ask_in_chunks
 from .transport import page_title
 
@@ -31,6 +32,10 @@ MAX_SKY = 2 * u.deg**2
 
 MAX_BYTES = 256_000_000
 """Largest answer accepted per query: `MAX_ROWS` with every tag of a verbose VOTable."""
+
+
+MAX_MEMORY = 8 * MAX_BYTES
+"""Bytes that an answer may take in memory, as far as its head says."""
 
 
 def search_around(ra, dec, ask, empty, *, size, transport, progress, name):
@@ -182,8 +187,13 @@ def _read_votable(pieces, url):
     body = b"".join(pieces)
     if title := page_title(body):
         raise BadAnswerError(f"{title} instead of a table", url)
-    if re.search(rb"<(?:\w+:)?STREAM\s[^>]*href", body):
-        raise BadAnswerError("a VOTable whose rows lie elsewhere; nothing is fetched on an archive's word", url)
+    try:
+        # Nothing is fetched on an archive's word. What is not well-formed is left to the parser.
+        parse_votable(io.BytesIO(body), VOTableCheck(max_memory=MAX_MEMORY), strict=False)
+    except InputError as error:
+        raise BadAnswerError(
+            f"a VOTable that is not read, on an archive's word or for its size: {error}", url
+        ) from None
     try:
         return _results(votable.parse(io.BytesIO(body)))
     except Exception as error:  # the parser raises what its parts raise

@@ -22,6 +22,9 @@ SHIPPED = ("default", "mescr", "mescr-small", "mescr-study")
 _FOLDER = Path(__file__).parent / "configurations"
 _BARE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _MAX_BYTES = 100_000
+_MOST_PARTS = 20
+_PART = rb"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
+_LONG_KEY = re.compile(rb"(?<![A-Za-z0-9_-])(?:%s){%d}" % (_PART, _MOST_PARTS))  # possessive: in linear time
 
 
 def read_config(name_or_path):
@@ -76,9 +79,11 @@ def _load(path, *, seen):
         raise InputError(f"no configuration can be read: {err.strerror or err}: {path}") from err
     if len(raw) > _MAX_BYTES:
         raise InputError(f"{path.name} has {len(raw)} bytes; a configuration has at most {_MAX_BYTES}")
+    if _LONG_KEY.search(raw):  # which the parser would take the square of its length for
+        raise InputError(f"{path.name} has a key of more than {_MOST_PARTS} parts")
     try:
         values = tomllib.loads(raw.decode("utf-8"))
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise InputError(f"{path.name} is not TOML: {err}") from err
     if "base" not in values:
         return values

@@ -149,7 +149,7 @@ def test_radii(radius, error, words):
         ("500", ArchiveError, "HTTP 500"),
         ("columns", BadAnswerError, "lacks the columns"),
         ("targets", BadAnswerError, "targets that were not asked for"),
-        ("elsewhere", BadAnswerError, "rows lie elsewhere"),
+        ("elsewhere", BadAnswerError, "not in it but elsewhere"),
         ("late error", ArchiveError, "the database went away"),
     ],
 )
