@@ -134,13 +134,16 @@ class Topcat:
 
     def mouse(self, *words):
         """Words of xdotool."""
-        subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=30)
+        subprocess.run(["xdotool", *map(str, words)], env=self.env, check=True, timeout=60)
 
     def click(self, *places, window="^TOPCAT$"):
         """Click at places in a window, one after the other."""
         window = self.window(window)
+        # A menu opens late where many wait for the processor.
+        patience = max(1.0, os.getloadavg()[0] / os.cpu_count())
         for x, y in places:
-            self.mouse("mousemove", "--window", window, x, y, "sleep", "0.3", "click", "1", "sleep", "0.7")
+            pauses = (0.3 * patience, 0.7 * patience)
+            self.mouse("mousemove", "--window", window, x, y, "sleep", pauses[0], "click", "1", "sleep", pauses[1])
 
     def screenshot(self, path):
         subprocess.run(["import", "-window", "root", str(path)], env=self.env, check=True, timeout=30)
