@@ -75,7 +75,7 @@ def cross_identify(ra, dec, *, base_url, data_release, fetch):
     stellarclass.exceptions.ArchiveError
         If there is no answer, or none that can be understood.
     """
-    with skyserver_client(base_url, fetch) as client:
+    with skyserver_client(base_url, fetch, parse=_check_header) as client:
         try:
             table = client.query_crossid(
                 SkyCoord(ra, dec, unit="deg", frame="icrs"),
@@ -90,6 +90,13 @@ def cross_identify(ra, dec, *, base_url, data_release, fetch):
             raise BadAnswerError(f"SkyServer's answer cannot be read: {short(err)}", client.last_url) from err
     rows = _rows(table, client.last_url)
     return _match(ra, dec, rows)
+
+
+def _check_header(text, url):
+    """Refuse what is no answer: astroquery would take a table without rows for it, and that for 'no such object'."""
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
+    if first and first[0] not in "[{" and "objid" not in first.lower() and not first.lower().startswith("no "):
+        raise BadAnswerError(f"SkyServer's answer has no header of a cross-identification: {short(first)}", url)
 
 
 def _rows(table, url):

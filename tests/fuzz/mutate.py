@@ -19,7 +19,7 @@ SECONDS = 20  # on a busy machine; what hangs, hangs for longer
 MEMORY = 400_000_000  # bytes beyond what the process has
 
 EXAMPLES = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     database=None,

@@ -17,7 +17,7 @@ from stellarclass.archives import SpectroscopicStars, _tap, _vizier
 from stellarclass.archives.crossid import cross_identify
 from stellarclass.archives.spectroscopic import COLUMNS as SPECTRA_COLUMNS
 from stellarclass.archives.transport import Transport
-from stellarclass.exceptions import ArchiveError, InputError
+from stellarclass.exceptions import ArchiveError, BadAnswerError, InputError
 
 URL = "http://tap.test/sync"
 
@@ -113,6 +113,17 @@ def test_cross_identifications(body):
             np.array([10.0]), np.array([0.5]), base_url="http://sky.test", data_release=17, fetch=answering(body)
         )
         assert found.found.shape == (1,)
+
+
+def test_an_answer_that_is_the_name_of_a_file(tmp_path):
+    """What looks like the name of a file, or an address, is not opened."""
+    path = tmp_path / "secret.csv"
+    path.write_text(CROSSID)
+    for body in (str(path).encode(), path.as_uri().encode()):
+        with pytest.raises(BadAnswerError, match="no header of a cross-identification"):
+            cross_identify(
+                np.array([10.0]), np.array([0.5]), base_url="http://sky.test", data_release=17, fetch=answering(body)
+            )
 
 
 @given(body=damaged_json(json.dumps([{"TableName": "Table1", "Rows": [{"a": 1}]}]).encode()))

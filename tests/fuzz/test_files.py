@@ -11,7 +11,7 @@ import pytest
 from astropy import units as u
 from astropy.table import QTable
 from fuzz.mutate import EXAMPLES, PIECES, VALUES, bounded, damaged, damaged_cards, damaged_json
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stellarclass import conf, load_ensemble
@@ -118,8 +118,11 @@ def write_card(folder, content):
     (folder / "card.json").write_bytes(content)
 
 
+FEW = settings(EXAMPLES, max_examples=20)  # each loads an ensemble
+
+
 @given(data=st.data())
-@EXAMPLES
+@FEW
 def test_model_cards(ensemble, data):
     whole = (ensemble / "card.json").read_bytes()
     try:
@@ -131,7 +134,7 @@ def test_model_cards(ensemble, data):
 
 
 @given(data=st.data())
-@EXAMPLES
+@FEW
 def test_weights_that_their_card_vouches_for(ensemble, data):
     """Damage to a file whose digest the card gives: the safetensors reader, and our checks, are what is left."""
     whole = (ensemble / "card.json").read_bytes()
