@@ -2,9 +2,11 @@
 """Sphinx directives that print what the code knows of itself, so that no page can go out of date.
 
 ``stellarclass-columns``, ``stellarclass-meta``, ``stellarclass-flags``, ``stellarclass-inputs``, ``stellarclass-conf``
-and ``stellarclass-training`` are tables; ``stellarclass-help VERB`` is the help of a verb of the command line.
+and ``stellarclass-training`` are tables; ``stellarclass-help VERB`` is the help of a verb of the command line,
+``stellarclass-help VERB STEP`` that of a step of it.
 """
 
+import argparse
 import os
 from contextlib import contextmanager
 from dataclasses import fields
@@ -118,15 +120,16 @@ def _width(columns):
 
 
 class Help(SphinxDirective):
-    """What ``stellarclass [VERB] --help`` prints."""
+    """What ``stellarclass [VERB [STEP]] --help`` prints."""
 
-    optional_arguments = 1
+    optional_arguments = 2
 
     def run(self):
         parser = build_parser()
         with _width(100):
-            if self.arguments:
-                parser = next(a for a in parser._actions if a.choices).choices[self.arguments[0]]
+            for word in self.arguments:
+                steps = next(a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+                parser = steps.choices[word]
             text = parser.format_help()
         return [nodes.literal_block(text, text, language="text")]
 
