@@ -1,11 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """A small survey on disk: fields in a row, frames with the archive's layout and a few stars each, and Gaia's rows."""
 
+import contextlib
 import time
 
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
+from loopback.faults import fill_disk
 from skyframes import SCALE, SHAPE, frame_bytes, frame_path
 
 from stellarclass.archives import Field, FieldKey, encode_objid
@@ -29,8 +31,7 @@ def write_sky(root, n_fields=12, stars=4, *, missing=()):
     rows = []
     for number, key in enumerate(keys(n_fields)):
         center = ORIGIN[0] + number * SHAPE[0] * SCALE, ORIGIN[1]
-        # At least 45 pixels apart and 33 from the edge: nobody's neighbor.
-        x, y = 40 + 55 * np.arange(stars) % 165, 40 + 45 * (np.arange(stars) // 3)
+        x, y = _grid(stars)
         flux = rng.uniform(30, 300, stars)
         for band, factor in zip("ugriz", (0.2, 0.6, 1.0, 1.2, 1.3), strict=True):
             if number in missing:
@@ -57,6 +58,15 @@ def write_sky(root, n_fields=12, stars=4, *, missing=()):
     gaia["bp_rp"] = rng.uniform(0.5, 1.5, n) * u.mag
     gaia.write(root / "gaia.ecsv", overwrite=True)
     return targets[np.random.default_rng(6).permutation(n)]
+
+
+def _grid(stars):
+    """Places of stars: at least 45 pixels apart, nobody's neighbor, if they are nine or less; else as it comes."""
+    k = np.arange(stars)
+    if stars <= 9:
+        return 40 + 55 * (k % 3), 35 + 40 * (k // 3)
+    assert stars <= 12 * 8, f"{stars} stars do not fit into a frame of {SHAPE}"
+    return 16 + 15 * (k % 12), 16 + 16 * (k // 12)
 
 
 def _disk(x, y, flux, sigma=1.2, size=6):
@@ -96,6 +106,32 @@ class Faulty:
             url = f"http://archive/{key}/frame.fits.bz2"
             yield Field(key, errors={band: f"HTTP status 503 ({url})" for band in "ugriz"})
         yield from self.images.fields([key for key in keys if key not in bad], progress=progress)
+
+
+class FullOnce:
+    """Frames over the network, whose cache finds the disk full once in the whole survey.
+
+    Parameters
+    ----------
+    images : stellarclass.archives.ImageSource
+    marker : path-like
+        File that says that it has happened.
+    """
+
+    def __init__(self, images, marker):
+        self.images, self.marker = images, marker
+
+    @property
+    def name(self):
+        return self.images.name
+
+    def locate(self, targets, *, progress=None):
+        return self.images.locate(targets, progress=progress)
+
+    def fields(self, keys, *, progress=None):
+        with contextlib.suppress(FileExistsError), open(self.marker, "x"):
+            fill_disk(times=1)
+        yield from self.images.fields(keys, progress=progress)
 
 
 class Slow:

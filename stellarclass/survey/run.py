@@ -121,14 +121,14 @@ def run_survey(
         # Of this run alone: frames may have come since the last one, and Dask's workers outlive a run.
         key = uuid.uuid4().hex
         stack.callback(forget_classifier)
+        queue = _Queue(layout, units, settings, retry_failed, pause.to_value(u.s))
+        stamps = _Stamps(layout, units, stamps_budget.to_value(u.byte))
         # What is wrong with the settings shows before there are workers.
+        if settings.pixels == "stamps":
+            stamps.require(queue.units())
         pin(layout, worker_classifier(settings, key), settings, plan)
         executor = stack.enter_context(make_executor(workers, scheduler))
         settings = settings.shared(executor.workers, cores=executor.cores)
-        queue = _Queue(layout, units, settings, retry_failed, pause.to_value(u.s))
-        stamps = _Stamps(layout, units, stamps_budget.to_value(u.byte))
-        if settings.pixels == "stamps":
-            stamps.require(queue.units())
         done = _Done(layout)
         bar = stack.enter_context(progress_bar(len(queue), enabled=progress, desc="Units", unit="unit"))
         with contextlib.closing(executor):
