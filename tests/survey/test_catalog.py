@@ -49,8 +49,6 @@ def test_partitions_have_no_more_rows_than_said(finished):
         most = 30 if "Norder=8" in path.parts else 12  # a field's worth of sky is not divided
         index = table["_healpix_29"].to_pylist()
         assert 0 < table.num_rows <= most and index == sorted(index)
-            table["_healpix_29"].to_pylist()
-        )
 
 
 def test_hats_finds_no_fault_with_the_catalog(finished):
