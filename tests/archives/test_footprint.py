@@ -1,6 +1,8 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The sky that SDSS has imaged: never too small, and nobody is asked for stars off it."""
 
+import sys
+
 import numpy as np
 import pytest
 from astropy import units as u
@@ -176,6 +178,15 @@ def test_files_of_other_kinds(tmp_path):
         read_footprint(tmp_path / "absent.fits")
     with pytest.raises(TypeError, match=r"mocpy\.MOC"):
         SDSS(footprint=5)
+
+
+def test_without_mocpy(monkeypatch, tmp_path):
+    """What to install is said; who has no footprint needs none."""
+    monkeypatch.setitem(sys.modules, "mocpy", None)
+    for make in (lambda: field_footprint(box(1.0, 1.2, 0.0, 0.2)), lambda: SDSS(footprint=tmp_path / "a.fits")):
+        with pytest.raises(ModuleNotFoundError, match="pip install"):
+            make()
+    assert SDSS(cache_dir=tmp_path).locate(at([np.nan], [0.0]), progress=False).flags.tolist() == [flags.BAD_COORDINATE]
 
 
 # --- stars off it
