@@ -340,9 +340,10 @@ def _mask_saturated(stamps, conditions):
         bright = stamps.images[:, k].max((1, 2)) > 1000 * conditions.per_count[:, k]
         rows = np.flatnonzero(bright & np.isfinite(stamps.sky_sigma[:, k]))
         if rows.size:
-            masks = stamps.masks[rows, k]
+            band = slice(k, k + 1)
+            masks = stamps.masks[rows, band]
             _mask_saturation(
-                stamps.images[rows, k], masks, stamps.offsets[rows, k],
-                conditions.per_count[rows, k], conditions.sky[rows, k], stamps.psf[rows, k],
+                stamps.images[rows, band], masks, stamps.offsets[rows, band],
+                conditions.per_count[rows, band], conditions.sky[rows, band], stamps.psf[rows, band],
             )  # fmt: skip
-            stamps.masks[rows, k] = masks
+            stamps.masks[rows, band] = masks
