@@ -91,5 +91,7 @@ def test_the_tables(commands, capsys):
     speed = commands["speed"]
     speed.print_rows([speed.Row("read", "frame", "somebody", 0.5, 2.0, 1.8), speed.Row("write", "row", "x", 0.1, 0.1)])
     speed.print_shares([("simulated", 54, 5.0, 0.25)])
+    speed.print_stages({"bzip2": 4.5, "stamps": 0.5}, 54)
     out = capsys.readouterr().out
     assert "2 frames/s" in out and " 4.0 " in out and "somebody" in out and "5.0 %" in out
+    assert "4500  90.0 %" in out
