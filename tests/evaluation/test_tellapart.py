@@ -42,18 +42,19 @@ def test_equals_are_told_apart_by_chance_only():
     [({"size": 1.68}, "size"), ({"noise": 1.1}, "noise"), ({"elongation": 0.15}, "e1")],
 )
 def test_what_is_wrong_is_found_and_named(wrong, feature):
-    verdict = tell_apart(inputs(*stars(1)), inputs(*stars(2, **wrong)), seed=0)
+    verdict = tell_apart(inputs(*stars(1, 70)), inputs(*stars(2, 70, **wrong)), seed=0, folds=3)
     assert verdict.auc > 0.85
     assert feature in list(verdict.importance)[:4]
 
 
 def test_the_same_seed_gives_the_same_verdict():
-    real, simulated = inputs(*stars(1, 60)), inputs(*stars(2, 60))
-    assert tell_apart(real, simulated, seed=3).by_classifier == tell_apart(real, simulated, seed=3).by_classifier
+    real, simulated = inputs(*stars(1, 30)), inputs(*stars(2, 30))
+    first, again = (tell_apart(real, simulated, seed=3, folds=2).by_classifier for _ in range(2))
+    assert first == again
 
 
 def test_what_chance_gives_is_found_by_swapping_even_where_a_difference_is_plain():
-    verdict = tell_apart(inputs(*stars(1, 40)), inputs(*stars(2, 40, size=1.8)), seed=0, permutations=3)
+    verdict = tell_apart(inputs(*stars(1, 40)), inputs(*stars(2, 40, size=1.8)), seed=0, folds=2, permutations=3)
     assert verdict.auc > 0.9
     assert len(verdict.by_chance) == 3
     assert 0.4 < np.mean(verdict.by_chance) < 0.7
@@ -68,7 +69,7 @@ def test_chance_is_narrower_with_more_stars_and_unknown_without_permutations():
     limits = [chance_limit([verdict], 100) for verdict in (few, many)]
     np.testing.assert_allclose(limits, 0.5 + (0.5 + 1.6449 * 0.5) / 10, rtol=1e-4)
     assert chance_limit([few, many], 2500) < limits[0]
-    assert np.isnan(chance_limit([tell_apart(inputs(*stars(1, 25)), inputs(*stars(2, 25)))], 25))
+    assert np.isnan(chance_limit([tell_apart(inputs(*stars(1, 25)), inputs(*stars(2, 25)), folds=2)], 25))
 
 
 def test_features_do_not_depend_on_the_other_stars():
