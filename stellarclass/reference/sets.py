@@ -6,6 +6,7 @@ import shutil
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from astropy import units as u
@@ -45,6 +46,8 @@ _TEST_SHARE = 0.2  # Deng et al. (2024), Section 3.2
 _LAMOST_SHARE = 768 / 9180  # of their stars, those that LAMOST DR9 observed as well
 _FORMAT = 1
 _NUMBERS = ("offsets", "sky_sigma", "flux_per_electron", "psf", "epoch", "flags")
+# What a damaged file, or one never meant well, can raise: NumPy reads the header of an array as Python's tokens.
+_DAMAGED = (OSError, ValueError, TypeError, EOFError, SyntaxError, TokenError, MemoryError, OverflowError)
 _MOST_STARS = 10_000_000
 
 
@@ -227,7 +230,7 @@ class ReferenceSet:
                 mode = "r" if name in ("images", "masks") else None
                 arrays[name] = np.load(folder / f"{name}.npy", mmap_mode=mode, allow_pickle=False)
             return cls(table, Stamps(**arrays))
-        except (OSError, ValueError, TypeError) as err:
+        except _DAMAGED as err:
             raise InputError(f"the reference set in {str(folder)!r} cannot be read: {err}") from err
 
     @classmethod
