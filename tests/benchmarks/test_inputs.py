@@ -24,7 +24,7 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def reference():
-    return ReferenceSet.simulated(400, seed=5)
+    return ReferenceSet.simulated(300, seed=5)
 
 
 def test_numbers_of_all_stars_by_what_they_come_from(inputs, reference):
@@ -42,11 +42,13 @@ def test_numbers_of_all_stars_by_what_they_come_from(inputs, reference):
 
 def test_a_parallax_is_worth_something_to_a_radius(inputs, reference, monkeypatch, capsys):
     pytest.importorskip("sklearn")
-    monkeypatch.setattr(inputs, "feature_sets", lambda *a, f=inputs.feature_sets, **k: {"m": f(*a, **k)["magnitudes"]})
+    names = ("magnitudes", "magnitudes + parallax")
+    sets = inputs.feature_sets(reference, size=8)["magnitudes"]
+    monkeypatch.setattr(inputs, "feature_sets", lambda *a, **k: {"magnitudes": {name: sets[name] for name in names}})
     monkeypatch.setattr(ReferenceSet, "read", lambda folder: reference)
     monkeypatch.setattr(sys, "argv", ["inputs.py", "--reference", "stars", "--size", "8"])
     inputs.main()
     out = capsys.readouterr().out
     rows = {line[:24].strip(): line[24:].split() for line in out.splitlines() if line.startswith("magnitudes")}
-    assert "SIMULATED" in out and len(rows) == 5
+    assert "SIMULATED" in out and len(rows) == 2
     assert float(rows["magnitudes + parallax"][3]) < float(rows["magnitudes"][2])
