@@ -111,22 +111,23 @@ def load_stamps(step, table):
     `~stellarclass.stamps.Stamps`
         Of the N stars in order; images in half precision, as a reference set keeps them.
     """
-    objid = integers(table, "objid")
-    parts, order = [], []
+    objid, whole = integers(table, "objid"), {}
     for key, rows in _by_field(table).items():
         path = step.chunks.path(_name(key))
         try:
             with np.load(path, allow_pickle=False) as arrays:
                 place = {int(name): k for k, name in enumerate(arrays["objid"])}
                 chosen = [place[int(name)] for name in objid[rows]]
-                parts.append(Stamps(**{f.name: arrays[f.name][chosen] for f in dataclass_fields(Stamps)}))
+                for name in (f.name for f in dataclass_fields(Stamps)):
+                    values = arrays[name][chosen]
+                    # Each field straight into its place: of a large set there is room for one copy, not for three.
+                    if name not in whole:
+                        whole[name] = np.empty((len(table), *values.shape[1:]), values.dtype)
+                    whole[name][rows] = values
         except (OSError, ValueError, KeyError) as err:
             message = f"{path} is missing or damaged ({err}); remove {step.folder} to do that step again"
             raise InputError(message) from err
-        order.append(rows)
-    if not parts:
-        return Stamps.empty(0)
-    return Stamps.concatenate(parts)[np.argsort(np.concatenate(order))]
+    return Stamps(**whole) if whole else Stamps.empty(0)
 
 
 def _by_field(table):
