@@ -9,6 +9,7 @@ from astropy import units as u
 
 from . import __version__, flags, lookup
 from ._config import conf
+from ._html import summary
 from .astrometry import Astrometry, propagate
 from .combine import combine
 from .exceptions import ArchiveError, EnsembleError, InputError, StellarclassWarning
@@ -106,6 +107,17 @@ class Classifier:
     def __repr__(self):
         sources = f"images={self.images!r}, astrometry={self.astrometry!r}"
         return f"Classifier({self.ensemble.name!r}, label_system={self.label_system!r}, {sources})"
+
+    def _repr_html_(self):
+        rows = {
+            "ensemble": f"{self.ensemble.name}, on {self.ensemble.device}",
+            "label system": self.label_system,
+            "class prior": self.class_prior and format_shares(self.class_prior.values(), self.class_prior),
+            "images": repr(self.images),
+            "astrometry": "none" if self.astrometry is False else repr(self.astrometry),
+            "match radius": self.match_radius,
+        }
+        return summary("Classifier", rows)
 
     def classify(self, targets, *, coords=None, progress=None):
         """Classify stars by position.

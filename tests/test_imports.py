@@ -13,12 +13,13 @@ import pytest
 import stellarclass
 
 PACKAGE = Path(stellarclass.__file__).parent
-BASE = ("__version__", "_config", "_progress", "exceptions", "flags")
+BASE = ("__version__", "_config", "_html", "_progress", "exceptions", "flags")
 
 # Module or folder -> what else of the package it may import (a name allows everything below it). Its own folder and
 # BASE are always allowed, except to BASE itself.
 ALLOWED = {
     "_config": (),
+    "_html": (),
     "_progress": (),
     "exceptions": (),
     "flags": (),

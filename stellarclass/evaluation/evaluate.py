@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from astropy import units as u
 from astropy.table import QTable, Table
 
 from .. import __version__
+from .._html import summary
 from ..exceptions import InputError
 from ..nets.weights import load_ensemble
 from ..tables import read_table
@@ -75,6 +77,19 @@ class Evaluation:
 
     TABLES = ("scores", "classes", "confusion", "coverage", "by_snr", "differences", "stars")
     """Names of the attributes that are tables."""
+
+    def __repr__(self):
+        judged = ", ".join(ensemble.name for ensemble in self.ensembles)
+        return f"<Evaluation of {judged} on {len(self.rows)} stars>"
+
+    def _repr_html_(self):
+        rows = {"on": f"{len(self.rows)} stars of {self.reference!r}"}
+        for row in self.scores:
+            name = f"{row['method']}, {row['label']} as {row['label_system']}"
+            scores = {score: u.Quantity(row[score]) for score in ("accuracy", "mae", "mae_dex")}
+            known = (f"{score} {value:.3f}".rstrip() for score, value in scores.items() if np.isfinite(value))
+            rows[name] = ", ".join(known)
+        return summary(f"Evaluation of {', '.join(ensemble.name for ensemble in self.ensembles)}", rows)
 
     def write_report(self, folder, *, star=None):
         """Write the tables and a report to look at.

@@ -8,6 +8,7 @@ from statistics import NormalDist
 import numpy as np
 import torch
 
+from .._html import summary
 from ..exceptions import EnsembleError
 from ..stamps import recipes
 from . import combination as _combine
@@ -52,6 +53,19 @@ class Ensemble:
 
     def __repr__(self):
         return f"<Ensemble {self.name!r}: {len(self.members)} {self.card.architecture} on {self.device}>"
+
+    def _repr_html_(self):
+        card = self.card
+        systems = (name + " (default)" * (name == card.default_label_system) for name in self.label_systems)
+        rows = {
+            "what it is": card.description,
+            "members": f"{len(self.members)} × {card.architecture}, on {self.device}",
+            "classes": ", ".join(self.classes),
+            "label systems": ", ".join(systems),
+            "input recipe": card.recipe["name"],
+            "SHA-256": card.sha256,
+        }
+        return summary(f"Ensemble {self.name} {card.version}", rows)
 
     @property
     def name(self):

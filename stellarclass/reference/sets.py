@@ -12,6 +12,7 @@ import numpy as np
 from astropy import units as u
 from astropy.table import MaskedColumn, QTable, vstack
 
+from .._html import summary
 from ..astrometry import Astrometry
 from ..exceptions import InputError
 from ..physics import CLASSES
@@ -101,6 +102,15 @@ class ReferenceSet:
         subsets = ", ".join(f"{len(self.rows(s))} {s}" for s in SUBSETS)
         kind = ", simulated" if self.table.meta.get("simulated") else ""
         return f"<ReferenceSet: {len(self)} stars ({classes}), {subsets}{kind}>"
+
+    def _repr_html_(self):
+        classes = np.asarray(self.table["spectral_class"]).astype(str)
+        rows = {"stars": len(self), "simulated": "yes" if self.table.meta.get("simulated") else None}
+        for subset in SUBSETS:
+            here = classes[self.rows(subset)]
+            rows[subset] = f"{len(here)} (" + ", ".join(f"{c} {(here == c).sum()}" for c in CLASSES) + ")"
+        rows["columns"] = ", ".join(map(str, self.table.colnames))
+        return summary("Reference set", rows)
 
     def rows(self, subset):
         """Rows of one subset.

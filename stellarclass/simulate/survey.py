@@ -16,6 +16,7 @@ from astropy.time import Time
 from astropy.wcs import WCS
 
 from .. import flags
+from .._html import summary
 from ..archives.base import BANDS, Field, FieldKey
 from ..archives.localastrometry import LocalAstrometry
 from ..astrometry import propagate
@@ -99,6 +100,21 @@ class SimulatedField:
     gaia: QTable
     contents: Field
     conditions: Conditions
+
+    def __repr__(self):
+        return (
+            f"<SimulatedField {self.contents.key}: {len(self.truth)} stars, {len(self.gaia)} of them in Gaia's table>"
+        )
+
+    def _repr_html_(self):
+        r = self.truth["r"].value
+        rows = {
+            "stars": f"{len(self.truth)}, {len(self.gaia)} of them in Gaia's table",
+            "r magnitudes": f"{r.min():.1f} to {r.max():.1f}" if len(r) else None,
+            "frames": "".join(self.contents.frames),
+            "epoch": f"{next(iter(self.contents.frames.values())).epoch:.2f}",
+        }
+        return summary(f"Simulated field {self.contents.key}", rows)
 
     @property
     def coords(self):

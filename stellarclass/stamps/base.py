@@ -5,6 +5,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from .._html import summary
+
 __all__ = ["MASK_MISSING", "MASK_NAN", "MASK_OFF_FRAME", "MASK_SATURATED", "STAMP_SIZE", "Stamps"]
 
 STAMP_SIZE = 64
@@ -75,6 +77,18 @@ class Stamps:
 
     def __repr__(self):
         return f"<Stamps: {len(self)} stars, 5 bands, {STAMP_SIZE} x {STAMP_SIZE} pixels>"
+
+    def _repr_html_(self):
+        bands = (((self.masks & MASK_MISSING) == 0).any(axis=(2, 3))).sum(axis=0)
+        epochs = self.epoch[np.isfinite(self.epoch)]
+        rows = {
+            "stars": len(self),
+            "pixels": f"{STAMP_SIZE} × {STAMP_SIZE}, in nanomaggies",
+            "stars with pixels": ", ".join(f"{band} {n}" for band, n in zip("ugriz", bands, strict=True)),
+            "epochs": f"{epochs.min():.1f} to {epochs.max():.1f}" if len(epochs) else None,
+            "flagged": int((self.flags != 0).sum()),
+        }
+        return summary("Stamps", rows)
 
     def __len__(self):
         return len(self.images)
