@@ -78,6 +78,7 @@ def test_worker_and_scheduler_killed(sky, tmp_path):
         wait_for(lambda: not any(Path(f"/proc/{p}/cmdline").exists() for p in left), 30)  # nobody goes on unwatched
     finally:
         process.kill()
+        process.wait()
     assert before < count() < 17 and not verify_survey(folder).good
     again = run_survey(folder, sky.settings, workers=0, progress=False, pause=0 * u.s)
     assert again.skipped >= 3 and again.undone_units == 0
