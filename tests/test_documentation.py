@@ -83,6 +83,16 @@ def test_commands_parse(path, capsys):
                 assert end.code == 0, f"{line}\n{capsys.readouterr().err}"
 
 
+def test_examples_of_the_help_parse():
+    for name, parser in [("", build_parser()), *parsers()]:
+        lines = [line for line in (parser.epilog or "").splitlines() if line.startswith("  stellarclass ")]
+        assert lines or " " in name, f"{name}: no example"
+        for line in lines:
+            # Behind two spaces the epilog of the command itself says what a line does.
+            for words in calls(line.strip().partition("  ")[0]):
+                assert build_parser().parse_args(words).run
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_files_and_modules_of_commands_are_there(path):
     for line in commands(path):

@@ -30,9 +30,9 @@ EXIT_INTERRUPTED = 130
 _DESCRIPTION = "Spectral classes and stellar radii, with uncertainties, from SDSS images and Gaia astrometry."
 _EPILOG = """\
 examples:
-  stellarclass demo                             a simulated field, start to finish; no network
-  stellarclass classify stars.csv -o stars.vot  a table of positions in, classes and radii out
-  stellarclass classify "323.34 -0.73"          one position, in degrees
+  stellarclass demo                             simulated; no network
+  stellarclass classify stars.csv -o stars.vot  a list of positions
+  stellarclass classify "323.34 -0.73"          one, in degrees
 
 exit codes: 0 done; 1 archive, ensemble or disk failed; 2 input not understood;
 3 complete, but an archive failed for some stars (run again); 130 interrupted
@@ -63,12 +63,13 @@ def build_parser():
         survey,
         train,
     )
+    from .options import HelpText
 
     parser = argparse.ArgumentParser(
         prog="stellarclass",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.add_argument("--version", action="version", version=f"stellarclass {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)

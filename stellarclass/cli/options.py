@@ -2,10 +2,13 @@
 """Options that several verbs share, and what they mean."""
 
 import argparse
+import re
 import sys
+import textwrap
 
 __all__ = [
     "ZERO_POINTS",
+    "HelpText",
     "add_common",
     "add_verb",
     "class_mix",
@@ -16,6 +19,35 @@ __all__ = [
 ]
 
 ZERO_POINTS = ("none", "global", "lindegren")
+
+
+class HelpText(argparse.HelpFormatter):
+    """Paragraphs filled to the width of the screen; indented lines are to be typed, so they break as a shell's do."""
+
+    def _fill_text(self, text, width, indent):
+        lines, paragraph = [], []
+        for line in [*text.splitlines(), ""]:
+            if line.startswith(" ") or not line.strip():
+                lines += textwrap.wrap(" ".join(paragraph), width)
+                paragraph = []
+                lines += _broken(line, width) if line.strip() else [""]
+            else:
+                paragraph.append(line)
+                if line.endswith(("example:", "examples:")):
+                    lines += textwrap.wrap(" ".join(paragraph), width)
+                    paragraph = []
+        return "\n".join(indent + line for line in lines).rstrip("\n")
+
+
+def _broken(line, width):
+    """A command on as many lines as it takes, broken before an option or a second command."""
+    lines = []
+    for part in re.split(r" (?=-|&&)", line):
+        if lines and len(lines[-1]) + 1 + len(part) <= width - 2:
+            lines[-1] += f" {part}"
+        else:
+            lines.append(part if not lines else f"      {part}")
+    return [f"{part} \\" for part in lines[:-1]] + lines[-1:] if len(line) > width else [line]
 
 
 def add_verb(verbs, name, run, *, summary, description, example):
@@ -41,7 +73,7 @@ def add_verb(verbs, name, run, *, summary, description, example):
         help=summary,
         description=description,
         epilog=f"example:\n  {example}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=HelpText,
     )
     parser.set_defaults(run=run)
     return parser
