@@ -75,7 +75,9 @@ def measure_rates(tree, *, ensemble, device, repeats, folder):
 
     targets = Targets(ra, dec)
     results = Results(targets, classifier.ensemble.classes)
-    gaia = Astrometry.empty(STARS)
+    known = {name: rng.uniform(0.1, 3, STARS) for name in Astrometry.__dataclass_fields__}
+    known |= {"source_id": rng.integers(1, 2**60, STARS), "match_count": np.ones(STARS, np.int64)}
+    gaia = Astrometry(**known | {"flags": np.zeros(STARS, np.int64)})
     results.file(np.arange(STARS), stamps=stamps, photometry=photometry, astrometry=gaia, prediction=prediction)
     table = results.table({})
     answers = part.to_arrow(np.arange(STARS), table, classifier.ensemble.classes)

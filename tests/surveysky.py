@@ -85,10 +85,12 @@ class Faulty:
         The tree.
     faults : dict of int to int
         Field number to failures still to come.
+    passing : bool
+        Whether they are said to be for the moment only.
     """
 
-    def __init__(self, images, faults):
-        self.images, self.faults, self.asked = images, dict(faults), []
+    def __init__(self, images, faults, *, passing=True):
+        self.images, self.faults, self.passing, self.asked = images, dict(faults), passing, []
 
     @property
     def name(self):
@@ -104,7 +106,8 @@ class Faulty:
         for key in bad:
             self.faults[key.field] -= 1
             url = f"http://archive/{key}/frame.fits.bz2"
-            yield Field(key, errors={band: f"HTTP status 503 ({url})" for band in "ugriz"})
+            errors = {band: f"HTTP status 503 ({url})" for band in "ugriz"}
+            yield Field(key, errors=errors, unavailable=set("ugriz") if self.passing else set())
         yield from self.images.fields([key for key in keys if key not in bad], progress=progress)
 
 

@@ -152,6 +152,7 @@ def _add_run(steps):
     parser.add_argument(
         "--pause", type=not_negative, metavar="S", help="seconds until the second try (60); doubled after"
     )
+    parser.add_argument("--keep-frames", action="store_true", help="leave downloaded frames in the cache")
     stamps = parser.add_argument_group("stamps")
     stamps.add_argument("--stamps-budget", type=size, metavar="SIZE", help="keep pixels within such a size, e.g. 2GB")
     stamps.add_argument(
@@ -265,6 +266,7 @@ def _settings(args):
     }
     names = ("ensemble", "label_system", "class_prior", "device", "batch_size", "zero_point", "tries", "pixels", "pool")
     given |= {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    given["keep_frames"] = args.keep_frames
     return RunSettings(**given)
 
 

@@ -8,6 +8,7 @@
     ├── fields.parquet          the fields, their stars, and the unit of work that each belongs to
     ├── units.parquet           the units of work: stars, fields, checksum of their targets
     ├── targets/0000/unit-0000000.parquet    the targets of a unit
+    ├── frames/                 frames of the units under way, as the cache has them
     ├── stamps/0000/unit-0000000.parquet     their pixels, if they were to be kept
     └── results/
         ├── run.json            what decides the answers: ensemble, sources, versions
@@ -62,7 +63,11 @@ class Layout:
 
     def __init__(self, root, *, results=RESULTS):
         self.root = Path(root).expanduser()
-        if Path(results).name != results or results in ("", ".", "..", "targets", "stamps") or results.startswith("."):
+        if (
+            Path(results).name != results
+            or results in ("", ".", "..", "targets", "stamps", "frames")
+            or results.startswith(".")
+        ):
             raise InputError(f"results go to a folder of one name in the survey's own, not {results!r}")
         self.results = self.root / results
 
@@ -80,6 +85,11 @@ class Layout:
     def units(self):
         """Table of units of work."""
         return self.root / "units.parquet"
+
+    @property
+    def frames(self):
+        """Cache of the frames of units that are not done."""
+        return self.root / "frames"
 
     @property
     def run(self):

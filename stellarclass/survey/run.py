@@ -26,6 +26,7 @@ from .unit import forget_classifier, reason_of, run_unit, worker_classifier
 __all__ = ["RunSummary", "run_survey"]
 
 _LONGEST_PAUSE = 1800.0
+_LASTING_TRIES = 2
 _IDLE = 0.5  # seconds
 
 
@@ -217,7 +218,10 @@ class _Queue:
             tries = manifest["tries"]
         else:
             return False
-        if tries >= self._allowed.get(unit, self._tries):
+        allowed = self._allowed.get(unit, self._tries)
+        if error is None and not any(failure.get("passing") for failure in manifest["failures"]):
+            allowed = min(allowed, _LASTING_TRIES)  # a file that is damaged in the archive stays so
+        if tries >= allowed:
             return False
         pause = min(self._pause * 2 ** min(tries - 1, 20), _LONGEST_PAUSE)
         heapq.heappush(self._again, (time.monotonic() + pause, unit))

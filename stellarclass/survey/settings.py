@@ -34,6 +34,9 @@ class RunSettings:
     pool : int or None
         Stars of several fields that are handed to the ensemble together; 0: each field on its own. By default 1024 on
         a CUDA device, else 0.
+    keep_frames : bool
+        Whether frames that SDSS sent stay in the cache of ``conf.cache_dir``, 3.5 MB each. By default they lie in the
+        survey's own folder, and only until their unit of work is done.
     threads : int or None
         Threads of a worker that decode frames of a local tree; by default its share of the machine's cores.
     tries : int
@@ -53,6 +56,7 @@ class RunSettings:
     zero_point: str | None = None
     pixels: str = "archive"
     pool: int | None = None
+    keep_frames: bool = False
     threads: int | None = None
     tries: int = 8
     settings: dict = field(default_factory=dict)

@@ -15,7 +15,7 @@ from astropy import units as u
 
 from .. import flags
 from .._config import conf
-from ..archives.base import FieldKey
+from ..archives.base import BANDS, FieldKey
 from ..astrometry import Astrometry
 from ..classifier import Classifier
 from ..exceptions import ArchiveError, InputError, StellarclassWarning
@@ -47,11 +47,12 @@ class _Watched:
     def fields(self, keys, *, progress=None):
         keys = list(keys)
         # What never comes has failed as well.
-        self.failed.update(dict.fromkeys(keys, "the source was asked for the field and gave nothing"))
+        self.failed.update(dict.fromkeys(keys, ("the source was asked for the field and gave nothing", False)))
         for field in self._images.fields(keys, progress=progress):
             key = FieldKey(*field.key)
             if field.errors:
-                self.failed[key] = "; ".join(f"{band}: {reason}" for band, reason in field.errors.items())
+                reason = "; ".join(f"{band}: {reason}" for band, reason in field.errors.items())
+                self.failed[key] = reason, bool(field.unavailable)
             else:
                 self.failed.pop(key, None)
             yield field
@@ -107,7 +108,8 @@ class UnitClassifier(Classifier):
         table : `~astropy.table.QTable`
             N rows.
         failures : list of dict
-            ``kind`` ("image" or "astrometry"), ``reason``, ``rows``, and the ``field`` of an image.
+            ``kind`` ("image" or "astrometry"), ``reason``, ``rows``, the ``field`` of an image, and whether it is
+            ``passing``: worth waiting for.
         """
         images, astrometry = self._sources
         self.images, self._store = _Watched(images), store
@@ -119,7 +121,7 @@ class UnitClassifier(Classifier):
             failures = _image_failures(self.images.failed, table)
             if watched is not False and watched.failed is not None:
                 rows = int(np.count_nonzero(np.asarray(table["flags"]) & flags.ASTROMETRY_FAILURE))
-                failures.append({"kind": "astrometry", "reason": watched.failed, "rows": rows})
+                failures.append({"kind": "astrometry", "reason": watched.failed, "rows": rows, "passing": True})
         finally:
             self.images, self._store = images, None
         return table, failures
@@ -197,17 +199,16 @@ def _joined(batches):
 def _image_failures(failed, table):
     failures = []
     key = np.stack([np.asarray(table[name].filled(-1)) for name in FieldKey._fields], axis=1)
-    for field, reason in failed.items():
+    for field, (reason, passing) in failed.items():
         rows = int(np.count_nonzero((key == np.array(field)).all(axis=1)))
-        failures.append({"kind": "image", "field": list(field), "reason": reason, "rows": rows})
+        about = {"kind": "image", "field": list(field), "reason": reason, "rows": rows, "passing": passing}
+        failures.append(about)
     # Positions that could not be cross-identified have no field, only the flag.
     nowhere = (np.asarray(table["flags"]) & flags.IMAGE_FAILURE) != 0
     nowhere &= (key < 0).any(axis=1)
     if nowhere.any():
-        rows = int(np.count_nonzero(nowhere))
-        failures.append(
-            {"kind": "image", "field": None, "reason": "no field: the archive did not answer", "rows": rows}
-        )
+        about = {"kind": "image", "field": None, "reason": "no field: the archive did not answer", "passing": True}
+        failures.append(about | {"rows": int(np.count_nonzero(nowhere))})
     return sorted(failures, key=lambda f: (f["kind"], str(f.get("field")), f["reason"]))
 
 
@@ -270,6 +271,9 @@ def run_unit(root, results, unit, targets_sha256, settings, key, *, keep_stamps=
     with contextlib.ExitStack() as stack:
         for name, value in settings.settings.items():
             stack.enter_context(conf.set_temp(name, value))
+        own_frames = settings.images is None and not settings.keep_frames
+        if own_frames:
+            stack.enter_context(conf.set_temp("cache_dir", str(layout.frames)))
         stack.enter_context(limited_threads(1))
         classifier = worker_classifier(settings, key)
         numbers, targets = targetfile.read_targets(path)
@@ -289,6 +293,8 @@ def run_unit(root, results, unit, targets_sha256, settings, key, *, keep_stamps=
                     raise _NotKept  # kept stamps are those of a unit without failures
         else:
             table, failures = classifier.classify_targets(targets)
+        if own_frames and not failures:
+            _forget_frames(targets)
     answers = part.to_arrow(numbers[todo], table, classifier.ensemble.classes)
     if len(todo) < len(numbers):
         answers = _merged(layout, unit, numbers, answers)
@@ -306,6 +312,18 @@ def run_unit(root, results, unit, targets_sha256, settings, key, *, keep_stamps=
 
 class _NotKept(Exception):
     """Leaves the writer of stamps without a file."""
+
+
+def _forget_frames(targets):
+    """Remove the frames of a unit from the survey's own cache: nobody will ask for them again."""
+    from ..archives.cache import FrameCache
+
+    cache = FrameCache(archive=conf.sas_url, data_release=conf.sdss_data_release)
+    placed = targets[targetfile.is_placed(targets)]
+    for key in np.unique(np.stack([getattr(placed, name) for name in FieldKey._fields], axis=1), axis=0):
+        for band in BANDS:
+            with contextlib.suppress(OSError):
+                cache.path(FieldKey(*map(int, key)), band).unlink()
 
 
 def _to_do_again(layout, unit, manifest, targets):

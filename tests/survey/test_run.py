@@ -83,6 +83,12 @@ def test_a_field_that_keeps_failing_leaves_flagged_rows_and_is_tried_when_asked(
     assert parts(planned) == parts(undisturbed.folder)
 
 
+def test_what_is_damaged_in_the_archive_is_not_waited_for(sky, planned):
+    images = Faulty(LocalSAS(sky.root), {101: 99}, passing=False)
+    done = run(planned, dataclasses.replace(sky.settings, images=images))
+    assert done.failed_units == 1 and [key.field for key in images.asked].count(101) == 2
+
+
 def test_astrometry_that_fails_for_a_while_is_asked_again(sky, planned, undisturbed):
     class Tired(LocalAstrometry):
         calls = 0

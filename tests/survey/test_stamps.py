@@ -54,6 +54,7 @@ def test_a_second_ensemble_runs_without_the_archive(sky, planned, undisturbed, t
         settings = RunSettings(astrometry=str(sky.root / "gaia.ecsv"))
         assert run(planned, settings, stamps_budget=50 * u.Mbyte).failures == {}
         assert server.requests("frame-")
+        assert not list(planned.rglob("frame-*")), "frames go when their unit is done"
         server.log.clear()
         other = dataclasses.replace(settings, pixels="stamps", label_system="pecaut_mamajek", astrometry=None)
         assert run(planned, other, results="other").rows == 30
