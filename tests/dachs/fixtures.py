@@ -39,7 +39,7 @@ def gaia_rows(m2):
 def dachs_gaia(real_data):
     """DaCHS with the Gaia rows around M2 and Barnard's star: ``url`` of the service, ``rows`` of its table.
 
-    ``load(schema, tables)`` brings in further tables, ``publish(folder, schema)`` a folder with a resource descriptor.
+    ``load(schema, tables)`` brings in further tables, ``publish(folders)`` folders with resource descriptors.
 
     Skips where DaCHS is not installed, and fails there in CI.
     """

@@ -44,6 +44,21 @@ authority: x-test
 """
 
 
+COMMANDS = """\
+import os, sys
+from gavo.user import cli, importing
+for command in sys.argv[1:]:
+    child = os.fork()
+    if not child:
+        sys.argv = ["dachs", *command.split()]
+        cli.main()
+        sys.exit()
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"dachs {command} failed")
+"""
+"""Loads DaCHS, which takes seconds, once; each command has a process and a connection to the database of its own."""
+
+
 class DachsError(RuntimeError):
     """DaCHS or PostgreSQL did not come up; the message ends with their logs."""
 
@@ -115,7 +130,7 @@ class Dachs:
         dsn = f"host=127.0.0.1 port={database_port} user={self._user.pw_name} dbname=gavo"
         self._run("dachs", "init", "-d", dsn)
         self._load()
-        self._run("dachs", "pub", "//services", "//tap")
+        self._dachs("imp gaiadr3/q", "pub //services //tap")
         with open(self.root / "serve.log", "wb") as log:
             self._server = subprocess.Popen(
                 self._command("dachs", "serve", "debug"), cwd=self.root, env=self._environment(),
@@ -145,24 +160,22 @@ class Dachs:
         self._own(inputs)
         self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent)
 
-    def publish(self, bundle, schema, *, register=False):
-        """Bring a folder in that has a resource descriptor ``q.rd`` of its own, as a data center does.
+    def publish(self, bundles, *, register=()):
+        """Bring folders in that have a resource descriptor ``q.rd`` of their own, as a data center does.
 
         Parameters
         ----------
-        bundle : path-like
-            The folder; copied.
-        schema : str
-            Name of the folder among those of the service.
-        register : bool, optional
-            Whether to put it into the service's registry of resources, too.
+        bundles : dict of str to path-like
+            The folders, which are copied, by the name that each is to have among those of the service.
+        register : sequence of str, optional
+            Which of them to put into the service's registry of resources, too.
         """
-        inputs = self.root / "gavo" / "inputs" / schema
-        shutil.copytree(bundle, inputs)
-        self._own(inputs)
-        self._run("dachs", "imp", f"{schema}/q", cwd=inputs.parent, seconds=600)
-        if register:
-            self._run("dachs", "pub", f"{schema}/q", cwd=inputs.parent)
+        for schema, bundle in bundles.items():
+            inputs = self.root / "gavo" / "inputs" / schema
+            shutil.copytree(bundle, inputs)
+            self._own(inputs)
+        commands = [*(f"imp {schema}/q" for schema in bundles), *(f"pub {schema}/q" for schema in register)]
+        self._dachs(*commands, seconds=600)
 
     def stop(self):
         """Stop both servers; never raises, so that it can follow a failed start."""
@@ -183,7 +196,6 @@ class Dachs:
         shutil.copy(HERE / "gaiadr3.rd", inputs / "q.rd")
         write_votable(self._gaia, inputs / "data" / "gaia_source.vot")
         self._own(inputs)
-        self._run("dachs", "imp", "gaiadr3/q", cwd=inputs.parent)
 
     def _wait(self, seconds=90):
         end = time.monotonic() + seconds
@@ -200,6 +212,10 @@ class Dachs:
         raise DachsError(f"{self.url} did not answer within {seconds} s\n{self._logs()}")
 
     # --- processes
+
+    def _dachs(self, *commands, seconds=300):
+        """Commands of DaCHS, one after the other."""
+        self._run("python3", "-c", COMMANDS, *commands, cwd=self.root / "gavo" / "inputs", seconds=seconds)
 
     def _run(self, *command, cwd=None, seconds=180):
         try:

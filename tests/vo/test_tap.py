@@ -72,10 +72,9 @@ def service(dachs_gaia, m2_stars, odd, tmp_path_factory):
     folder = tmp_path_factory.mktemp("bundles")
     rights = {"creators": ["Doe, J.", 'O\'Neill & Sons <"x">'], "license": "CC-BY-4.0"}
     vo.write_tap_bundle(m2_stars, folder / "m2", name="m2.stars", title=r"M2 \west <real> & 'classified' {}", **rights)
-    dachs_gaia.publish(folder / "m2", "m2", register=True)
-    for schema, table in (("odd", odd), ("empty", m2_stars[:0]), ("many", many())):
+    for schema, table in (("odd", odd), ("empty", m2_stars[:0]), ("one", m2_stars[:1]), ("many", many())):
         vo.write_tap_bundle(table, folder / schema, name=f"{schema}.stars", **rights)
-        dachs_gaia.publish(folder / schema, schema)
+    dachs_gaia.publish({path.name: path for path in sorted(folder.iterdir())}, register=["m2"])
     return pyvo.dal.TAPService(dachs_gaia.url)
 
 
@@ -130,6 +129,12 @@ def test_odd_names_and_values(service, odd):
 
 def test_no_rows(service, m2_stars):
     assert_answer(service.run_sync("SELECT * FROM empty.stars"), m2_stars[:0])
+
+
+def test_one_row(service, m2_stars):
+    """The radius of the first is missing: a column of nothing but NULL, too."""
+    assert plain(m2_stars["radius"])[1][0]
+    assert_answer(service.run_sync("SELECT * FROM one.stars"), m2_stars[:1])
 
 
 def test_many_rows(service):
@@ -219,6 +224,6 @@ def test_taplint_finds_no_fault_of_ours(service, dachs_gaia):
     ours = [
         line
         for line in done.stdout.splitlines()
-        if line.startswith("W-") and re.search(r"\b(m2|odd|empty|many)\.stars\b", line)
+        if line.startswith("W-") and re.search(r"\b(m2|odd|empty|one|many)\.stars\b", line)
     ]
     assert (totals.groups(), faults, ours) == (("0", "0"), [], [])
