@@ -35,6 +35,7 @@ RESULTS = "results"
 FORMAT = 1
 """Version of this layout."""
 
+_TAKEN = ("", "targets", "stamps", "frames")
 _UNFINISHED = ".unfinished-"
 _PER_FOLDER = 1000
 
@@ -63,11 +64,7 @@ class Layout:
 
     def __init__(self, root, *, results=RESULTS):
         self.root = Path(root).expanduser()
-        if (
-            Path(results).name != results
-            or results in ("", ".", "..", "targets", "stamps", "frames")
-            or results.startswith(".")
-        ):
+        if Path(results).name != results or results.startswith(".") or results in _TAKEN:
             raise InputError(f"results go to a folder of one name in the survey's own, not {results!r}")
         self.results = self.root / results
 

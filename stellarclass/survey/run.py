@@ -26,7 +26,7 @@ from .unit import forget_classifier, reason_of, run_unit, worker_classifier
 __all__ = ["RunSummary", "run_survey"]
 
 _LONGEST_PAUSE = 1800.0
-_LASTING_TRIES = 2
+_LASTING_TRIES = 4
 _IDLE = 0.5  # seconds
 
 
