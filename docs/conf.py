@@ -37,6 +37,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,
+    "remove_config_comments": True,
     # Times differ from one build to the next.
     "min_reported_time": 3600,
     "write_computation_times": False,

@@ -20,6 +20,7 @@ from stellarclass.plotting import (
     plot_classes,
     plot_cmd,
     plot_field,
+    plot_hr,
     plot_overview,
     plot_radius,
 )
@@ -192,6 +193,40 @@ def test_an_augmented_table_shows_our_columns(field, table):
         plot_classes(rows, ax=ax)
     assert [p.get_height() for p in plain.patches] == [p.get_height() for p in augmented.patches]
     assert [t.get_text() for t in plain.get_xticklabels()] == [t.get_text() for t in augmented.get_xticklabels()]
+
+
+def test_hertzsprung_russell_diagram_is_stefan_boltzmann_upside_down(axes, table):
+    plot_hr(table, ax=axes)
+    found = points(axes)
+    assert found.keys() == {CLASS_COLORS[c] for c in "AFGKM"}  # parallaxes have no say
+    ((teff, luminosity),) = found[CLASS_COLORS["G"]]
+    assert luminosity == pytest.approx((teff / 5772) ** 4)  # one solar radius
+    assert 5000 < teff < 6500 and found[CLASS_COLORS["A"]][0][0] > teff > found[CLASS_COLORS["M"]][0][0]
+    left, right = axes.get_xlim()
+    assert left > right and axes.get_xscale() == axes.get_yscale() == "log"
+    assert "5 of 6 stars" in [text.get_text() for text in axes.texts]
+    assert "K" in axes.get_xlabel() and "odot" in axes.get_ylabel()
+
+
+def test_hertzsprung_russell_diagram_of_nothing(axes, table):
+    table["radius"].mask[:] = True
+    plot_hr(table, ax=axes)
+    axes.figure.canvas.draw()
+    assert "0 of 6 stars" in [text.get_text() for text in axes.texts]
+
+
+def test_numbers_on_the_bars_are_within_the_axes(axes, table):
+    plot_classes(table, ax=axes)
+    assert axes.get_ylim()[1] > 1.1 * max(patch.get_y() + patch.get_height() for patch in axes.patches)
+
+
+def test_figures_can_be_given(table):
+    from stellarclass.plotting import plot_stars
+
+    figure = Figure()
+    assert plot_overview(table, figure=figure) is figure and len(figure.axes) == 3
+    figure = Figure()
+    assert plot_stars(np.ones((1, 5, 9, 9)), figure=figure) is figure and len(figure.axes) == 6
 
 
 def test_counts_add_up(axes, table):

@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
+from matplotlib import pyplot as plt
 
-from stellarclass import classify_table, simulate
+from stellarclass import classify_table, plotting, simulate
 from stellarclass.tables import read_table, write_table
 
 sky = simulate.field(seed=2, n_stars=40)
@@ -30,6 +31,12 @@ mine["radius"] = np.full(40, 2.5) * u.arcsec
 # All the table's columns come first and stay as they are. Ours that would have the name of one of them get an ending.
 table = classify_table(mine, coords=("alpha", "delta"), images=sky.images, astrometry=sky.astrometry)
 table["name", "radius", "spectral_class", "prob_k", "radius_stellarclass", "radius_err"][:6].pprint()
+
+# %%
+# How many there are of each class, and of how many the class is left open:
+figure, ax = plt.subplots(figsize=(5, 3.6), layout="constrained")
+plotting.plot_classes(table, ax=ax)
+plt.show()
 
 # %%
 # On disk and back, with units, masks, descriptions and 64-bit identifiers:

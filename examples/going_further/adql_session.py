@@ -13,6 +13,7 @@ Questions to a published table.
 # printed there stands below.
 import pyvo
 
+# sphinx_gallery_thumbnail_path = "images/topcat.png"
 service = pyvo.dal.TAPService("https://dc.example.org/tap")  # an address of no service: put in yours
 
 

@@ -262,7 +262,8 @@ def plot_classes(table, *, ax=None):
     ax.set_xticks(range(len(names)), names)
     ax.set_xlabel("Spectral class")
     ax.set_ylabel("Stars")
-    ax.margins(y=0.15)
+    # Room for the numbers; margins would not do, as a bar of no height on top of another makes its edge stick.
+    ax.set_ylim(0, 1.15 * max([1, *(patch.get_y() + patch.get_height() for patch in ax.patches)]))
     from matplotlib.patches import Patch
 
     handles = [
