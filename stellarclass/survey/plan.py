@@ -99,8 +99,8 @@ def plan_survey(
     Parameters
     ----------
     source : `~astropy.coordinates.SkyCoord`, `~astropy.table.Table`, path-like, or TapQuery
-        The targets: positions; a table; a file that `stellarclass.tables.read_table` or astropy reads; a Parquet file, a
-        folder of such, or a HATS catalog, which are read piece by piece; a query.
+        The targets: positions; a table; a file that `stellarclass.tables.read_table` or astropy reads; a Parquet file,
+        a folder of such, or a HATS catalog, which are read piece by piece; a query.
     folder : path-like
         Where the survey is to live; there must not be one yet.
     coords : str or tuple of str, optional
