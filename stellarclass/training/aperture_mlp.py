@@ -60,9 +60,7 @@ def read_set(folder, kind):
     """
     sets = [p.parent for p in Path(folder).glob(f"{kind}-*/complete")]
     if not sets:
-        raise FileNotFoundError(
-            f"no complete set {kind}-* in {folder}: `stellarclass train default` makes one"
-        )
+        raise FileNotFoundError(f"no complete set {kind}-* in {folder}: `stellarclass train default` makes one")
     largest = max(sets, key=lambda p: int(p.name.rpartition("-")[2]))
     paths = sorted(p for p in largest.glob("*.npy") if p.stem != "residual")
     return with_labels({p.stem: np.load(p, allow_pickle=False) for p in paths})
