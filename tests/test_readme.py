@@ -10,7 +10,7 @@ import pytest
 from pytest_doctestplus.output_checker import FLOAT_CMP, OutputChecker
 
 import stellarclass
-from stellarclass import flags
+from stellarclass import schema
 from stellarclass.cli import build_parser
 
 ROOT = Path(__file__).parents[1]
@@ -47,8 +47,9 @@ def test_files_that_are_linked_are_there():
         assert (ROOT / target).is_file(), target
 
 
-def test_the_subset_for_topcat_is_the_mask_of_fatal_flags():
-    assert f"(flags & {flags.FATAL}) == 0" in README
+def test_the_subset_for_topcat_is_of_a_column():
+    (name,) = re.findall(r"`!NULL_(\w+)`", README)
+    assert name in {column.name for column in schema.columns()}
 
 
 def test_versions_agree():

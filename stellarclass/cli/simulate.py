@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """``stellarclass simulate``: a simulated field on disk, or real fields beside their simulated twins."""
 
+import shlex
 from pathlib import Path
 
 from .options import add_common, add_verb, not_negative, positive, show_progress
@@ -80,7 +81,10 @@ def _write(args):
     sky = simulate.field(seed=args.seed, n_stars=args.stars or 150, center=_center(args.center))
     sky.write(args.output)
     print(f"{len(sky.truth)} simulated stars, field {sky.contents.key}: {args.output}")
-    print(f"truth: {args.output / 'truth.ecsv'}, Gaia: {args.output / 'gaia.ecsv'}")
+    truth, gaia = args.output / "truth.ecsv", args.output / "gaia.ecsv"
+    print(f"truth: {truth}, Gaia: {gaia}")
+    paths = (shlex.quote(str(path)) for path in (truth, args.output, gaia))
+    print("next: stellarclass classify {} --images {} --astrometry {} -o stars.vot".format(*paths))
     return EXIT_OK
 
 
