@@ -72,7 +72,7 @@ def with_labels(data):
     Parameters
     ----------
     data : dict of str to ndarray
-        Set of `stellarclass.training.simulated.make_training_set`.
+        Set of ``stellarclass.training.simulated.make_training_set``.
 
     Returns
     -------
