@@ -58,6 +58,7 @@ html_static_path = []
 html_last_updated_fmt = None  # the same input gives the same pages
 
 nitpicky = True
+nitpick_ignore = [("py:class", "Unit")]  # units as annotations, which astropy's quantity_input reads
 intersphinx_mapping = {
     **{name: shared.intersphinx_mapping[name] for name in ("python", "numpy", "scipy", "matplotlib", "astropy")},
     "regions": ("https://astropy-regions.readthedocs.io/en/stable/", None),

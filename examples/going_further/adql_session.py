@@ -26,8 +26,8 @@ def ask(query):
 
 
 # %%
-# The five that are nearest to a place. Columns come with their units; of the factor 3600 the service does not know that it
-# makes arcseconds of degrees, so the last one goes on saying deg:
+# The five that are nearest to a place. Columns come with their units; of the factor 3600 the service does not know
+# that it makes arcseconds of degrees, so the last one goes on saying deg:
 ask("""
     SELECT TOP 5 spectral_class, class_set, radius, radius_err,
            3600 * DISTANCE(POINT('ICRS', ra, dec), POINT('ICRS', 323.30, -0.75)) AS offset_arcsec
