@@ -207,7 +207,7 @@ def choose(rng, wanted, center):
 def _pool(rng, center, *, n=4000, r_range=R_RANGE, even_colors=0.5):
     stars = draw_stars(n, seed=rng, r_range=r_range, direction=center, even_colors=even_colors)
     stars["ra"], stars["dec"] = np.full(n, center.ra.deg) * u.deg, np.full(n, center.dec.deg) * u.deg
-    gaia = observe_astrometry(stars, seed=rng)
+    gaia = observe_astrometry(stars, seed=rng, corrected=False)  # as the archive publishes them
     for name in GAIA:
         values = np.asarray(u.Quantity(gaia[name]).value)
         stars[f"gaia_{name}"] = values if name in DOUBLE else values.astype(np.float32)
