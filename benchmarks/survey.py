@@ -77,6 +77,8 @@ def cpu(function, *args, **options):
 def one_survey(work, units, most):
     """Plan, run and verify a survey; figures of this process as JSON."""
     folder = work / f"survey-{units}"
+    with tempfile.TemporaryDirectory() as other:  # imports
+        plan_survey(work / "stars-1.parquet", Path(other) / "warm", progress=False)
     planned, _ = cpu(plan_survey, work / f"stars-{units}.parquet", folder, progress=False)
     layout = Layout(folder)
     for unit in load_plan(folder)[1]["unit"].tolist():
@@ -153,17 +155,17 @@ def main(argv=None):
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         write_template(work / "template.parquet")
-        for units in args.sizes:
+        for units in {1, *args.sizes}:
             write_list(work / f"stars-{units}.parquet", units)
+        for units in args.sizes:
             most = None if args.all or units <= args.units else args.units
             command = [sys.executable, __file__, "--one", name, str(units), json.dumps(most)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             rows.append(json.loads(done.stdout.splitlines()[-1]))
         frames = frames_table(work, args.fields) if args.fields else []
     print(f"{datetime.now(UTC):%Y-%m-%d}, processor time, milliseconds a star; memory in MiB")
-    print(
-        f"{'stars':>9s} {'run':>7s} {'plan':>8s} {'run':>8s} {'verify':>8s} {'memory':>8s} {'cost':>6s} {'memory':>7s}"
-    )
+    head = ("stars", "were run", "plan", "run", "verify", "memory", "cost", "memory")
+    print(" ".join(f"{name:>8s}" for name in head) + "  (the last two: beside the first line)")
     for row in rows:
         cost, first = (r["plan"] + r["run"] for r in (row, rows[0]))
         verify = "" if row["verify"] is None else f"{row['verify'] * 1e3:.3f}"
