@@ -262,6 +262,7 @@ def check(layout, seen, faults):
     list of str
         What was looked at.
     """
+    import pyarrow as pa
     from pyarrow import parquet
 
     checked = []
@@ -272,7 +273,11 @@ def check(layout, seen, faults):
         checked.append(what)
         count, without = np.zeros(len(seen), np.uint8), 0
         for path in paths:
-            numbers = parquet.read_table(path, columns=[part.NUMBER])[part.NUMBER].to_numpy()
+            try:
+                numbers = parquet.read_table(path, columns=[part.NUMBER])[part.NUMBER].to_numpy()
+            except (OSError, pa.ArrowException) as err:
+                faults.append(f"{path} cannot be read: {err}")
+                continue
             inside = (numbers >= 0) & (numbers < len(seen))
             without += np.count_nonzero(~inside)
             np.add.at(count, numbers[inside], np.uint8(1))
@@ -290,9 +295,13 @@ def check(layout, seen, faults):
 
 def _mark_placed(layout, placed):
     """Which targets have a position, by the plan."""
+    import pyarrow as pa
     from pyarrow import parquet
 
     for path in sorted((layout.root / "targets").rglob("unit-*.parquet")):
-        table = parquet.read_table(path, columns=[part.NUMBER, "ra", "dec"])
+        try:
+            table = parquet.read_table(path, columns=[part.NUMBER, "ra", "dec"])
+        except (OSError, pa.ArrowException):  # that of the parts has said so
+            continue
         there = np.isfinite(table["ra"].to_numpy()) & np.isfinite(table["dec"].to_numpy())
         placed[table[part.NUMBER].to_numpy()[there]] = True

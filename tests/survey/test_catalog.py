@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -20,9 +21,10 @@ pytest.importorskip("hats")
 
 
 @pytest.fixture(scope="module")
-def finished(undisturbed):
-    done = finish_survey(undisturbed.folder, name="tiny", rows_per_partition=12)
-    return Layout(undisturbed.folder), done
+def finished(undisturbed, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "survey"
+    shutil.copytree(undisturbed.folder, folder)
+    return Layout(folder), finish_survey(folder, name="tiny", rows_per_partition=12)
 
 
 def test_the_plain_file_is_in_the_order_of_the_list(finished):
@@ -69,6 +71,10 @@ def test_verify_looks_at_the_catalog_too(finished):
         assert "the catalog lacks" in verify_survey(layout.root).text()
     finally:
         path.write_bytes(content)
+    layout.table.write_bytes(b"damaged")
+    assert "cannot be read" in verify_survey(layout.root).text()
+    finish_survey(layout.root, name="tiny", rows_per_partition=12)
+    assert verify_survey(layout.root).good
 
 
 def test_an_unfinished_run_has_no_catalog(planned):
