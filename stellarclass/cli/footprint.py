@@ -76,6 +76,7 @@ def _fields(args):
 
     from ..archives import fetch_fields
     from ..exceptions import InputError
+    from ..tables import check_table_file
 
     if args.fields is None:
         return fetch_fields(data_release=args.data_release, progress=show_progress(args))
@@ -83,6 +84,7 @@ def _fields(args):
         raise InputError(f"--fields {args.fields}: there is no such file")
     options = {"memmap": True} if args.fields.name.lower().endswith((".fits", ".fit")) else {}
     try:
+        check_table_file(args.fields)
         return Table.read(args.fields, **options)
     except Exception as err:  # readers have many ways to say that a file is not their kind
         raise InputError(f"cannot read {args.fields} as a table: {' '.join(str(err).split())[:200]}") from err

@@ -16,6 +16,7 @@ from ..archives.objid import DEFAULT_RERUN, valid_field
 from ..astrometry import propagate, unit_vectors
 from ..columns import find_column, read_integers, read_numbers
 from ..exceptions import InputError
+from ..tables import check_table_file
 from ..targets import NO_ID
 
 __all__ = ["FieldList", "great_circle"]
@@ -83,6 +84,7 @@ class FieldList:
         if not isinstance(table, Table):
             name = str(table)
             try:
+                check_table_file(table)
                 table = Table.read(table)
             except Exception as err:  # a reader may raise anything
                 raise InputError(f"cannot read {name} as a table of fields: {err}") from err

@@ -14,7 +14,7 @@ from astropy.table import Column, MaskedColumn, Table, meta
 from ..archives.base import BANDS
 from ..columns import find_column, find_positions
 from ..exceptions import InputError
-from ..tables import read_table, table_format
+from ..tables import check_table_file, read_table, table_format
 from ..targets import parse_targets
 
 __all__ = ["TapQuery", "read_list"]
@@ -127,7 +127,10 @@ def _whole_table(path):
         table_format(path)
     except InputError:
         try:
+            check_table_file(path)
             return Table.read(path, **({"format": "ascii.csv"} if path.suffix.lower() == ".csv" else {}))
+        except InputError:
+            raise
         except Exception as err:  # readers have many ways to say that a file is not their kind
             reason = str(err).strip().splitlines() or [type(err).__name__]
             raise InputError(f"cannot read {path} as a table: {reason[0]}") from err
