@@ -25,8 +25,8 @@ import stellarclass
 from stellarclass import Classifier, flags, physics
 from stellarclass.archives import LocalAstrometry, LocalSAS
 from stellarclass.astrometry import Astrometry
-from stellarclass.evaluation.metrics import class_scores, within_one_class
 from stellarclass.evaluation.paired import paired_bootstrap
+from stellarclass.metrics import class_scores, within_one_class
 from stellarclass.simulate import draw_stars, observe_astrometry, render_stars
 from stellarclass.targets import parse_targets
 from stellarclass.training.aperture_mlp import cross_validate_aperture_mlp

@@ -29,6 +29,7 @@ def pytest_configure(config):
     TESTED_VERSIONS["stellarclass"] = __version__
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist, which looks at the groups
 def pytest_collection_modifyitems(items):
     """Under ``pytest -n``, a file's tests stay in one process, where their fixtures are made; so do all that ask DaCHS.
 
@@ -70,6 +71,18 @@ def own_cache(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     with conf.set_temp("cache_dir", str(folder)):
         yield folder
+
+
+@pytest.fixture(autouse=True)
+def hasty():
+    """Next to no waiting before the next try, no field put back; and a host is what it is to this test alone."""
+    from stellarclass import conf
+    from stellarclass.archives import _hosts
+
+    _hosts.forget_hosts()
+    with conf.set_temp("retry_delay", 0.01), conf.set_temp("put_backs", 0):
+        yield
+    _hosts.forget_hosts()
 
 
 @pytest.fixture(scope="session")

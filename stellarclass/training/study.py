@@ -139,7 +139,7 @@ def study_cells(study, config, *, folder, seeds=3, variants=None, members=None):
     >>> from stellarclass.training.study import study_cells
     >>> cells = study_cells("inputs", read_config("mescr-study"), folder="runs", seeds=2)
     >>> len(cells), cells[1].variant, cells[1].config.recipe.inputs, cells[1].seed
-    (8, 'image + parallax', ('image', 'parallax'), 1)
+    (10, 'image + parallax', ('image', 'parallax'), 1)
     """
     if study not in STUDIES:
         raise InputError(f"no study {study!r}; there are {', '.join(STUDIES)}")

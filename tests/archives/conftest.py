@@ -1,5 +1,5 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
-"""SDSS on loopback, and archives that are tried again at once."""
+"""SDSS and all other archives on loopback."""
 
 import pytest
 from astropy import units as u
@@ -8,17 +8,7 @@ from skyarchives import SkyArchives
 from skycatalog import star_catalog
 from surveytruth import survey_truth
 
-from stellarclass import conf
-from stellarclass.archives import SDSS, _hosts
-
-
-@pytest.fixture(autouse=True)
-def hasty():
-    """Next to no waiting before the next try, no field put back; and a host is what it is to this test alone."""
-    _hosts.forget_hosts()
-    with conf.set_temp("retry_delay", 0.01), conf.set_temp("put_backs", 0):
-        yield
-    _hosts.forget_hosts()
+from stellarclass.archives import SDSS
 
 
 @pytest.fixture
