@@ -7,8 +7,6 @@ import threading
 import time
 from collections import Counter
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 
 import pytest
 from astropy import units as u
