@@ -10,6 +10,7 @@ import topcat
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
+from pyvo.samp.errors import SAMPProxyError
 from regions import PolygonSkyRegion, Regions
 from samphub import Desktop, isolate, need, running_hub
 
@@ -34,6 +35,16 @@ class Ds9:
         while "ds9.set" not in self._desktop.client.get_subscriptions(self._client):
             assert time.monotonic() < end, "DS9 takes no orders"
             time.sleep(0.1)
+        self._await_first_answer()
+
+    def _await_first_answer(self):
+        """An order that comes while it is still drawing its windows is lost now and then, and never answered."""
+        for _ in range(20):
+            try:
+                return self._desktop.ask(self._client, "ds9.set", timeout=3, cmd="frame first")
+            except SAMPProxyError as err:
+                assert "Timeout" in str(err), err
+        pytest.fail("DS9 answers no order")
 
     def ask(self, mtype, **params):
         reply = self._desktop.ask(self._client, mtype, timeout=30, **params)
