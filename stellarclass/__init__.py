@@ -10,11 +10,11 @@ Every public name below is loaded when it is first used: importing the package l
 could open a socket.
 """
 
-import importlib as _importlib
+from ._lazy import lazy_names as _lazy_names
 
 __version__ = "0.1.0.dev0"
 
-# Public name -> the module that defines it; None: the name is that of a submodule itself.
+# Public name -> the module that defines it; None: the name is that of a module itself.
 _PUBLIC = {
     "Classifier": "classifier",
     "classify": "shortcuts",
@@ -38,19 +38,5 @@ _PUBLIC = {
     "vo": None,
 }
 
-__all__ = ["__version__", *_PUBLIC]
-
-
-def __getattr__(name):
-    if name not in _PUBLIC:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = _PUBLIC[name]
-    if module is None:
-        return _importlib.import_module(f"{__name__}.{name}")
-    value = getattr(_importlib.import_module(f"{__name__}.{module}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(set(globals()) | set(__all__))
+_names, __getattr__, __dir__ = _lazy_names(__name__, _PUBLIC)
+__all__ = ["__version__", *_names]

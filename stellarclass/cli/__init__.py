@@ -1,6 +1,9 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The command ``stellarclass``: one thin command a verb, each in its own module.
 
+A verb's module has ``add_parser(verbs)``, which adds it to what `argparse.ArgumentParser.add_subparsers` returned, and
+``run(args)``, which takes the parsed arguments, carries the verb out and returns the exit code.
+
 Results go to standard output, everything else to standard error. Exit codes:
 
 ====  =================================================================================================
@@ -18,6 +21,7 @@ code  meaning
 import argparse
 import os
 import sys
+from importlib import import_module
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_PARTIAL", "EXIT_USAGE", "build_parser", "main"]
 
@@ -26,6 +30,22 @@ EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_PARTIAL = 3
 EXIT_INTERRUPTED = 130
+
+_VERBS = (  # in the order of the help text
+    "demo",
+    "classify",
+    "ensembles",
+    "evaluate",
+    "footprint",
+    "publish",
+    "reference",
+    "samp",
+    "simulate",
+    "spectrum",
+    "study",
+    "survey",
+    "train",
+)
 
 _DESCRIPTION = "Spectral classes and stellar radii, with uncertainties, from SDSS images and Gaia astrometry."
 _EPILOG = """\
@@ -48,21 +68,6 @@ def build_parser():
         Its ``run`` default, set by the verb, takes the parsed arguments and returns the exit code.
     """
     from .. import __version__
-    from . import (
-        classify,
-        demo,
-        ensembles,
-        evaluate,
-        footprint,
-        publish,
-        reference,
-        samp,
-        simulate,
-        spectrum,
-        study,
-        survey,
-        train,
-    )
     from .options import HelpText
 
     parser = argparse.ArgumentParser(
@@ -73,22 +78,8 @@ def build_parser():
     )
     parser.add_argument("--version", action="version", version=f"stellarclass {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for verb in (
-        demo,
-        classify,
-        ensembles,
-        evaluate,
-        footprint,
-        publish,
-        reference,
-        samp,
-        simulate,
-        spectrum,
-        study,
-        survey,
-        train,
-    ):
-        verb.add_parser(verbs)
+    for verb in _VERBS:
+        import_module(f".{verb}", __name__).add_parser(verbs)
     return parser
 
 

@@ -20,13 +20,7 @@ _TEXT_FORMATS = {"csv": "ascii.csv", "ascii": "ascii"}  # formats that astropy i
 
 
 def add_parser(verbs):
-    """Add the verb.
-
-    Parameters
-    ----------
-    verbs : object
-        What `argparse.ArgumentParser.add_subparsers` returned.
-    """
+    """Add the verb."""
     parser = add_verb(
         verbs,
         "classify",
@@ -86,18 +80,7 @@ def add_sources(parser):
 
 
 def run(args):
-    """Carry the verb out.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        Parsed arguments.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Carry the verb out and return the exit code."""
     from .. import conf
     from ..combine import combine
     from ..exceptions import InputError

@@ -15,13 +15,7 @@ _ROWS_SHOWN = 12
 
 
 def add_parser(verbs):
-    """Add the verb.
-
-    Parameters
-    ----------
-    verbs : object
-        What `argparse.ArgumentParser.add_subparsers` returned.
-    """
+    """Add the verb."""
     parser = add_verb(
         verbs,
         "demo",
@@ -47,18 +41,7 @@ def add_parser(verbs):
 
 
 def run(args):
-    """Carry the verb out.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        Parsed arguments.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Carry the verb out and return the exit code."""
     from time import perf_counter
 
     from .. import simulate

@@ -9,13 +9,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(verbs):
-    """Add the verb.
-
-    Parameters
-    ----------
-    verbs : object
-        What `argparse.ArgumentParser.add_subparsers` returned.
-    """
+    """Add the verb."""
     parser = add_verb(
         verbs,
         "footprint",
@@ -39,18 +33,7 @@ def add_parser(verbs):
 
 
 def run(args):
-    """Carry the verb out.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        Parsed arguments.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Carry the verb out and return the exit code."""
     from ..archives import LocalSAS, field_footprint
     from ..exceptions import InputError
     from . import EXIT_OK

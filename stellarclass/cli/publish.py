@@ -9,13 +9,7 @@ __all__ = ["add_parser", "run"]
 
 
 def add_parser(verbs):
-    """Add the verb.
-
-    Parameters
-    ----------
-    verbs : object
-        What `argparse.ArgumentParser.add_subparsers` returned.
-    """
+    """Add the verb."""
     parser = add_verb(
         verbs,
         "publish",
@@ -46,18 +40,7 @@ def add_parser(verbs):
 
 
 def run(args):
-    """Carry the verb out.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        Parsed arguments.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Carry the verb out and return the exit code."""
     from ..tables import read_table
     from ..vo import write_tap_bundle
     from . import EXIT_OK

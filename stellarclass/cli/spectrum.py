@@ -16,13 +16,7 @@ _SHOWN = (
 
 
 def add_parser(verbs):
-    """Add the verb.
-
-    Parameters
-    ----------
-    verbs : object
-        What `argparse.ArgumentParser.add_subparsers` returned.
-    """
+    """Add the verb."""
     parser = add_verb(
         verbs,
         "spectrum",
@@ -45,18 +39,7 @@ def add_parser(verbs):
 
 
 def run(args):
-    """Carry the verb out.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        Parsed arguments.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Carry the verb out and return the exit code."""
     from ..exceptions import ArchiveError, InputError
     from ..spectroscopy import Templates, classify_spectra, default_templates
     from . import EXIT_FAILED, EXIT_OK, EXIT_PARTIAL

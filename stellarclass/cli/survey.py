@@ -13,13 +13,7 @@ _UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def add_parser(verbs):
-    """Add the verb.
-
-    Parameters
-    ----------
-    verbs : object
-        What `argparse.ArgumentParser.add_subparsers` returned.
-    """
+    """Add the verb."""
     parser = add_verb(
         verbs,
         "survey",
@@ -39,18 +33,7 @@ def add_parser(verbs):
 
 
 def run(args):
-    """Carry the verb out.
-
-    Parameters
-    ----------
-    args : `argparse.Namespace`
-        Parsed arguments.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
+    """Carry the verb out and return the exit code."""
     return args.step(args)
 
 

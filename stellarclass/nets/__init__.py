@@ -4,7 +4,7 @@
 Its names are loaded when they are first used, so that importing it does not load torch.
 """
 
-from importlib import import_module
+from .._lazy import lazy_names
 
 _HOME = {
     "ApertureMLP": "aperture_mlp",
@@ -19,15 +19,4 @@ _HOME = {
     "save_ensemble": "weights",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_HOME})
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -4,7 +4,7 @@
 Works on `specutils.Spectrum`. Names are loaded when they are first used: specutils takes seconds to import.
 """
 
-from importlib import import_module
+from .._lazy import lazy_names
 
 _HOME = {
     "Comparison": "comparison",
@@ -20,15 +20,4 @@ _HOME = {
     "subclass_number": "subclasses",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_HOME})
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOME)

@@ -4,7 +4,7 @@
 Everything needs pyarrow; workers need Dask, the finished catalog needs hats: ``pip install stellarclass[survey]``.
 """
 
-from importlib import import_module
+from .._lazy import lazy_names
 
 _HOME = {
     "CostEstimate": "estimate",
@@ -28,15 +28,4 @@ _HOME = {
     "verify_survey": "verify",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_HOME})
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOME)

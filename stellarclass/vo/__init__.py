@@ -5,7 +5,7 @@ Only this package and ``stellarclass.archives`` open sockets. Its names are load
 importing it loads neither pyvo nor regions.
 """
 
-from importlib import import_module
+from .._lazy import lazy_names
 
 _HOME = {
     "Answer": "samp",
@@ -17,15 +17,4 @@ _HOME = {
     "write_tap_bundle": "bundle",
 }
 
-__all__ = sorted(_HOME)
-
-
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_HOME})
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOME)
