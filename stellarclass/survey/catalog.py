@@ -15,8 +15,9 @@ import numpy as np
 
 from ..exceptions import InputError
 from . import arrowfile, part
-from .layout import RESULTS, Layout, read_json, unfinished
+from .layout import RESULTS, Layout, unfinished
 from .plan import load_plan
+from .settings import load_run
 
 __all__ = ["Finished", "finish_survey"]
 
@@ -72,24 +73,31 @@ def finish_survey(folder, *, results=RESULTS, name="stellarclass", rows_per_part
     Raises
     ------
     stellarclass.exceptions.InputError
-        If a part is missing.
+        If a part is missing or damaged, the answers are those of another plan, or a run is at work on them.
     ModuleNotFoundError
         If hats is not installed (``pip install stellarclass[survey]``).
     """
     layout = Layout(folder, results=results)
     plan, units = load_plan(layout.root)
-    run = read_json(layout.run)
-    lacking = [u for u in units["unit"].tolist() if not layout.part(u).is_file()]
-    if run is None or lacking:
-        raise InputError(f"{len(lacking)} of {plan.units} units of work are not done; finish the run first")
-    schema = part.schema(run["classes"])
-    with tempfile.TemporaryDirectory(prefix=".finish-", dir=layout.results) as scratch:
-        scratch = Path(scratch)
-        pixels = _partitions(layout, units, rows_per_partition)
-        rows = _write_catalog(layout, units, schema, pixels, scratch, name, plan, run)
-        if plain:
-            _write_plain(layout, units, schema, plan.targets, scratch / "plain")
+    with layout.alone():
+        run = load_run(layout, plan) if layout.run.is_file() else None
+        lacking = sum(not whole for whole in _whole(layout, units))
+        if run is None or lacking:
+            raise InputError(f"{lacking} of {plan.units} units of work are not done or damaged; finish the run first")
+        for old in layout.results.glob(".finish-*"):  # of one that was killed
+            shutil.rmtree(old, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=".finish-", dir=layout.results) as scratch:
+            scratch, schema = Path(scratch), part.schema(run["classes"])
+            pixels = _partitions(layout, units, rows_per_partition)
+            rows = _write_catalog(layout, units, schema, pixels, scratch, name, plan, run)
+            if plain:
+                _write_plain(layout, units, schema, plan.targets, scratch / "plain")
     return Finished(plan.targets, rows, len(pixels))
+
+
+def _whole(layout, units):
+    for unit, sha in zip(units["unit"].tolist(), units["sha256"], strict=True):
+        yield part.is_whole(layout, unit, part.read_manifest(layout, unit), str(sha))
 
 
 def _parts(layout, units, columns=None):

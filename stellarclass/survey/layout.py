@@ -119,6 +119,28 @@ class Layout:
         """Manifest of a unit's answers."""
         return self.results / "manifests" / _folder(unit) / f"part-{unit:07d}.json"
 
+    @contextlib.contextmanager
+    def alone(self):
+        """Keep others out of the answers; the system lets go of the lock however this process ends.
+
+        Raises
+        ------
+        stellarclass.exceptions.InputError
+            If somebody is at work on them.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows: nothing is broken by two runs, which only do the same work twice
+            yield
+            return
+        self.results.mkdir(parents=True, exist_ok=True)
+        with open(self.results / ".lock", "a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as err:
+                raise InputError(f"another run is at work on {self.results}; wait for it, or stop it") from err
+            yield
+
     def sweep(self):
         """Remove what processes that were killed have left unfinished; nobody else may be at work here."""
         for folder in (self.results / "parts", self.results / "manifests", self.root / "stamps"):
@@ -167,7 +189,10 @@ def unfinished(path, *, durable=True):
 
 
 def _sync(path):
-    handle = os.open(path, os.O_RDONLY)
+    windows = os.name == "nt"  # opens no folders, and brings to the disk only what could be written
+    if windows and os.path.isdir(path):
+        return
+    handle = os.open(path, os.O_RDWR if windows else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -8,6 +8,7 @@ cuts it into units. The same list gives the same units, byte for byte.
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass
@@ -122,8 +123,8 @@ def plan_survey(
     Raises
     ------
     stellarclass.exceptions.InputError
-        If there is a survey in ``folder`` already, the list is empty or cannot be understood, or a target has nothing
-        but a position and there is neither ``field_list`` nor ``images``.
+        If there is a survey in ``folder`` already, or somebody else's ``targets``, the list is empty or cannot be
+        understood, or a target has nothing but a position and there is neither ``field_list`` nor ``images``.
     """
     layout = Layout(folder)
     if layout.plan.exists():
@@ -134,8 +135,7 @@ def plan_survey(
     if field_list is not None and not isinstance(field_list, FieldList):
         field_list = FieldList(field_list)
     layout.root.mkdir(parents=True, exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(layout.root / "targets")  # of a plan that was interrupted
+    _clear(layout)
     with tempfile.TemporaryDirectory(prefix=".plan-", dir=layout.root) as scratch:
         buckets = _Buckets(Path(scratch))
         with progress_bar(None, enabled=progress, desc="Targets", unit="target") as bar, buckets:
@@ -162,7 +162,8 @@ def plan_survey(
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         stellarclass_version=__version__,
     )
-    os.sync()  # the plan says that all of it is there
+    if hasattr(os, "sync"):  # not on Windows
+        os.sync()  # the plan says that all of it is there
     write_json(layout.plan, asdict(plan))
     return plan
 
@@ -202,6 +203,17 @@ def load_plan(folder):
         raise InputError(f"the plan in {layout.root} is damaged ({err}); plan anew") from err
     table = parquet.read_table(layout.units)
     return plan, {name: table[name].to_numpy() for name in table.column_names}
+
+
+def _clear(layout):
+    """Remove what a plan that was interrupted has left, and nothing else."""
+    folder = layout.root / "targets"
+    for path in folder.rglob("*"):
+        if not path.is_dir() and not re.fullmatch(r"unit-\d{7}\.parquet|\.unfinished-.*", path.name):
+            raise InputError(f"{path} is not of a plan; choose another folder for the survey, or move it out of there")
+    for old in (folder, *layout.root.glob(".plan-*")):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(old)
 
 
 def _located(targets, field_list, images):

@@ -9,8 +9,9 @@ from astropy.utils.masked import Masked
 from .. import schema as _schema
 from ..exceptions import InputError
 from . import part
-from .layout import RESULTS, Layout, read_json
+from .layout import RESULTS, Layout
 from .plan import load_plan
+from .settings import load_run
 
 __all__ = ["read_results"]
 
@@ -40,16 +41,16 @@ def read_results(folder, *, results=RESULTS, columns=None):
     Raises
     ------
     stellarclass.exceptions.InputError
-        If there are no answers, or no such column.
+        If there are no answers, or they are those of another plan, or there is no such column.
     """
     import pyarrow as pa
     from pyarrow import parquet
 
     layout = Layout(folder, results=results)
-    _, units = load_plan(layout.root)
-    run = read_json(layout.run)
+    plan, units = load_plan(layout.root)
+    run = load_run(layout, plan)
     paths = [path for unit in units["unit"].tolist() if (path := layout.part(unit)).is_file()]
-    if run is None or not paths:
+    if not paths:
         raise InputError(f"there are no answers in {layout.results}; stellarclass survey run makes them")
     kinds = part.schema(run["classes"])
     wanted = list(kinds.names if columns is None else dict.fromkeys([part.NUMBER, *columns]))

@@ -117,7 +117,7 @@ def run_survey(
     settings = RunSettings() if settings is None else settings
     layout = Layout(folder, results=results)
     plan, units = load_plan(layout.root)
-    with _alone(layout), contextlib.ExitStack() as stack:
+    with layout.alone(), contextlib.ExitStack() as stack:
         layout.sweep()
         # Of this run alone: frames may have come since the last one, and Dask's workers outlive a run.
         key = uuid.uuid4().hex
@@ -149,23 +149,6 @@ def run_survey(
                     bar.update()
         done.write_errors()
         return done.summary(queue.skipped, time.monotonic() - start)
-
-
-@contextlib.contextmanager
-def _alone(layout):
-    """Keep other runs out; the system lets go of the lock however this process ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: nothing is broken by two runs, which only do the same work twice
-        yield
-        return
-    layout.results.mkdir(parents=True, exist_ok=True)
-    with open(layout.results / ".lock", "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as err:
-            raise InputError(f"another run is at work on {layout.results}; wait for it, or stop it") from err
-        yield
 
 
 class _Queue:

@@ -10,7 +10,7 @@ from .._config import Conf, conf
 from ..exceptions import InputError
 from .layout import read_json, write_json
 
-__all__ = ["RunSettings", "pin"]
+__all__ = ["RunSettings", "load_run", "pin"]
 
 PIXELS = ("archive", "stamps", "both")
 
@@ -173,6 +173,11 @@ def pin(layout, classifier, settings, plan):
     }
     theirs = read_json(layout.run)
     if theirs is None:
+        if any(layout.manifest(0).parents[1].rglob("*.json")):
+            raise InputError(
+                f"{layout.run} is lost or damaged, and with it what the answers there were made with; let new ones go "
+                "to a folder of their own (--results NAME)"
+            )
         write_json(layout.run, ours)
         return ours
     changed = [name for name in ours if theirs.get(name) != ours[name]]
@@ -183,3 +188,30 @@ def pin(layout, classifier, settings, plan):
             "answers go to a folder of their own (--results NAME)"
         )
     return theirs
+
+
+def load_run(layout, plan):
+    """Read what the answers were made with.
+
+    Parameters
+    ----------
+    layout : Layout
+    plan : SurveyPlan
+        Whose answers they have to be.
+
+    Returns
+    -------
+    dict
+        As `pin` held it.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+        If there are no answers, or they are those of another plan.
+    """
+    run = read_json(layout.run)
+    if run is None:
+        raise InputError(f"there are no answers in {layout.results}; stellarclass survey run makes them")
+    if run.get("plan") != plan.units_sha256:
+        raise InputError(f"the answers in {layout.results} are those of another plan; run the survey anew")
+    return run

@@ -12,7 +12,7 @@ from astropy import units as u
 from astropy.coordinates import SkyCoord
 
 from stellarclass.exceptions import InputError
-from stellarclass.survey import finish_survey, read_results, verify_survey
+from stellarclass.survey import finish_survey, plan_survey, read_results, verify_survey
 from stellarclass.survey.catalog import _partitions
 from stellarclass.survey.layout import Layout
 from stellarclass.survey.plan import load_plan
@@ -71,15 +71,30 @@ def test_verify_looks_at_the_catalog_too(finished):
         assert "the catalog lacks" in verify_survey(layout.root).text()
     finally:
         path.write_bytes(content)
+    (layout.results / ".finish-killed" / "sky").mkdir(parents=True)
     layout.table.write_bytes(b"damaged")
     assert "cannot be read" in verify_survey(layout.root).text()
     finish_survey(layout.root, name="tiny", rows_per_partition=12)
-    assert verify_survey(layout.root).good
+    assert verify_survey(layout.root).good and not list(layout.results.glob(".finish-*"))
 
 
 def test_an_unfinished_run_has_no_catalog(planned):
     with pytest.raises(InputError, match="3 of 3 units of work are not done"):
         finish_survey(planned)
+
+
+def test_what_is_damaged_or_of_another_plan_makes_no_catalog(sky, undisturbed, tmp_path):
+    layout = Layout(shutil.copytree(undisturbed.folder, tmp_path / "survey"))
+    with layout.alone(), pytest.raises(InputError, match="another run is at work"):
+        finish_survey(layout.root)
+    layout.part(1).write_bytes(layout.part(1).read_bytes()[:-100])
+    with pytest.raises(InputError, match="1 of 3 units of work are not done or damaged"):
+        finish_survey(layout.root)
+    layout.plan.unlink()
+    plan_survey(sky.targets[:20], layout.root, fields_per_unit=2, progress=False)
+    for function in (finish_survey, read_results):
+        with pytest.raises(InputError, match="are those of another plan"):
+            function(layout.root)
 
 
 def test_lsdb_gives_what_astropy_gives(finished):

@@ -186,6 +186,17 @@ def test_a_plan_that_was_interrupted_is_begun_anew(tmp_path):
     folder = tmp_path / "s"
     (folder / "targets" / "0000").mkdir(parents=True)
     (folder / "targets" / "0000" / "unit-0000099.parquet").write_bytes(b"half")
+    (folder / ".plan-killed").mkdir()
     plan = plan_survey(random_list(50), folder, progress=False)
     assert plan.units_sha256 == known.units_sha256 and not (folder / "targets/0000/unit-0000099.parquet").exists()
     assert not list(folder.glob(".plan-*"))
+
+
+def test_what_is_not_of_a_plan_is_not_removed(tmp_path):
+    """A folder of one's own may have lists in ``targets``, this very one perhaps."""
+    path = tmp_path / "s" / "targets" / "stars.ecsv"
+    path.parent.mkdir(parents=True)
+    random_list(5).write(path)
+    with pytest.raises(InputError, match=r"stars\.ecsv is not of a plan"):
+        plan_survey(path, tmp_path / "s", progress=False)
+    assert path.is_file()

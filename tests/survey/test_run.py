@@ -11,7 +11,6 @@ from stellarclass.archives import LocalAstrometry, LocalSAS
 from stellarclass.exceptions import ArchiveError, InputError
 from stellarclass.survey import RunSettings, read_results, run_survey, survey_status, verify_survey
 from stellarclass.survey.layout import Layout
-from stellarclass.survey.run import _alone
 from stellarclass.survey.unit import UnitClassifier, reason_of
 
 
@@ -146,7 +145,7 @@ def test_another_ensemble_or_run_is_kept_out(sky, planned):
     run(planned, sky.settings, most_units=1)
     with pytest.raises(InputError, match=r"label_system: 'sdss', now 'pecaut_mamajek'.*--results"):
         run(planned, dataclasses.replace(sky.settings, label_system="pecaut_mamajek"))
-    with _alone(Layout(planned)), pytest.raises(InputError, match="another run"):
+    with Layout(planned).alone(), pytest.raises(InputError, match="another run"):
         run(planned, sky.settings)
     with pytest.raises(InputError, match="either workers"):
         run(planned, sky.settings, scheduler="tcp://127.0.0.1:1")
@@ -157,6 +156,11 @@ def test_another_ensemble_or_run_is_kept_out(sky, planned):
     with pytest.raises(InputError, match="tries must be 1"):
         RunSettings(tries=0)
     layout = Layout(planned)
+    pinned = layout.run.read_bytes()
+    layout.run.write_bytes(pinned[:20])
+    with pytest.raises(InputError, match=r"run\.json is lost or damaged.*--results"):  # whose answers are there?
+        run(planned, sky.settings)
+    layout.run.write_bytes(pinned)
     layout.targets(2).write_bytes(b"other")
     with pytest.raises(InputError, match="not the file that was planned"):
         run(planned, sky.settings)
