@@ -114,6 +114,25 @@ def test_a_fits_file_that_says_more_than_it_has(tmp_path, card, packed):
         read_table(path)
 
 
+@pytest.mark.parametrize(("form", "count"), [("PB", 400_000), ("QE", 400_000), ("PA", 4000)])
+def test_a_fits_file_whose_rows_are_all_the_same_bytes(tmp_path, form, count):
+    """Of variable length: as many rows as there are may name one place, and as long a one, as they like."""
+    path, n = tmp_path / "table.fits", 5000
+    values = np.empty(n, object)
+    values[:] = [np.ones(2, {"B": "u1", "E": "f4", "A": "S1"}[form[1]])] * n
+    columns = [fits.Column("a", "1D", array=np.zeros(n)), fits.Column("b", form, array=values)]
+    fits.BinTableHDU.from_columns(columns).writeto(path)
+    check_table_file(path)
+    with fits.open(path) as hdus:
+        start, width = hdus[1].fileinfo()["datLoc"], hdus[1].header["NAXIS1"]
+    content, size = bytearray(path.read_bytes()), 4 if form[0] == "P" else 8
+    for place in range(start + 8, start + n * width, width):
+        content[place : place + size] = count.to_bytes(size, "big")
+    path.write_bytes(content)
+    with conf.set_temp("max_table_bytes", 100_000_000), pytest.raises(InputError, match="of variable length"):
+        check_table_file(path)
+
+
 def test_a_parquet_file_of_few_bytes_and_many_rows(tmp_path):
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     path = tmp_path / "table.parquet"

@@ -10,16 +10,18 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 from math import prod
 from pathlib import Path
 from xml.parsers import expat
 
+import numpy as np
 from astropy.io import fits
 
 from .._config import conf
 from ..exceptions import InputError
 
-__all__ = ["VOTableCheck", "check_table_file", "parse_votable", "table_header"]
+__all__ = ["VOTableCheck", "check_fits", "check_table_file", "parse_votable"]
 
 _FIELDS = 10_000
 _DEEPEST = 50  # elements within elements
@@ -94,13 +96,7 @@ def _check_stream(stream, start, size, limit):
         # Where it is not well-formed, its reader stops as well and says so.
         parse_votable(stream, VOTableCheck(max_memory=limit, any_xml=True), strict=False)
     elif start.startswith(b"SIMPLE  ="):
-        header = table_header(stream, size)
-        if header is not None:
-            rows, width, heap = (int(header[key]) for key in ("NAXIS2", "NAXIS1", "PCOUNT"))
-            if min(rows, width, heap) < 0 or rows * width + heap > size:
-                raise InputError(TOO_SHORT)
-            if int(header["TFIELDS"]) > _FIELDS:
-                raise InputError(f"the table has {header['TFIELDS']} columns, more than the {_FIELDS} accepted")
+        check_fits(stream, size, max_memory=limit)
     elif start.startswith(b"PAR1"):
         _check_parquet(stream, limit)
 
@@ -252,11 +248,12 @@ def too_many(rows, limit):
 
 # ---- FITS
 
-TOO_SHORT = "the FITS file is shorter than its header says"
+_TOO_SHORT = "the FITS file is shorter than its header says"
+_WIDTHS = dict(zip("LXBIJKAEDCMPQ", (1, 1, 1, 2, 4, 8, 1, 4, 8, 8, 16, 8, 16), strict=True))  # X: of eight
 
 
-def table_header(stream, size):
-    """Header of the first table of a FITS file; no room is made for data that the file may not have.
+def check_fits(stream, size, *, max_memory, max_rows=None):
+    """Look at the first table of a FITS file; no room is made for data that the file may not have.
 
     Parameters
     ----------
@@ -264,17 +261,65 @@ def table_header(stream, size):
         Of bytes, at the file's begin.
     size : int
         Bytes of the file.
+    max_memory : int
+        Bytes that columns of variable length may take in memory: any number of rows may name the same bytes of the
+        file.
+    max_rows : int, optional
+        Rows of the table.
 
     Returns
     -------
-    `~astropy.io.fits.Header` or None
-        None if there is no table.
+    bool
+        Whether there is a table.
 
     Raises
     ------
     stellarclass.exceptions.InputError
-        If the file is shorter than its headers say.
     """
+    header = _table_header(stream, size)
+    if header is None:
+        return False
+    rows, width, heap, fields = (int(header[key]) for key in ("NAXIS2", "NAXIS1", "PCOUNT", "TFIELDS"))
+    if max_rows is not None and rows > max_rows:
+        raise InputError(too_many(rows, max_rows))
+    if fields > _FIELDS:
+        raise InputError(f"the table has {fields} columns, more than the {_FIELDS} accepted")
+    if min(rows, width, heap) < 0 or rows * width + heap > size:
+        raise InputError(_TOO_SHORT)
+    if header["XTENSION"].strip() == "BINTABLE":
+        _check_variable(stream, [str(header[f"TFORM{i + 1}"]) for i in range(fields)], rows, width, max_memory)
+    return True
+
+
+def _check_variable(stream, forms, rows, width, max_memory):
+    """Add up what values of variable length take: their numbers of elements stand in the rows."""
+    columns, place = [], 0
+    for form in forms:
+        found = re.fullmatch(r"(\d*)([LXBIJKAEDCMPQ])(.?).*", form.strip().upper(), re.ASCII)
+        if found is None:
+            raise InputError(f"{form!r} is no type of a FITS column")
+        repeat, kind, of = int(found[1] or 1), found[2], found[3]
+        if kind in "PQ" and repeat:
+            columns.append((place, ">i4" if kind == "P" else ">i8", of))
+        place += -(-repeat // 8) if kind == "X" else repeat * _WIDTHS[kind]
+    if not columns:
+        return
+    offsets, formats, of = zip(*columns, strict=True)
+    names = [f"column {i}" for i in range(len(columns))]
+    row = np.dtype({"names": names, "formats": formats, "offsets": offsets, "itemsize": width})
+    taken, step = 0.0, max(1, _PIECE // width)
+    for start in range(0, rows, step):
+        piece = np.frombuffer(stream.read(min(step, rows - start) * width), row)
+        for name, kind in zip(names, of, strict=True):
+            length = np.abs(piece[name].astype(float))
+            # Of text astropy makes a square.
+            taken += (4 * length**2 if kind == "A" else length * _WIDTHS.get(kind, 16)).sum()
+        if taken > max_memory:
+            raise InputError(too_large("columns of variable length would take more bytes", max_memory))
+
+
+def _table_header(stream, size):
+    """Header of the first table, or None; the stream then is at its data."""
     while stream.tell() < size:
         header = fits.Header.fromfile(stream)
         if str(header.get("XTENSION", "")).strip() in ("BINTABLE", "TABLE"):
@@ -283,6 +328,6 @@ def table_header(stream, size):
         values = int(header.get("PCOUNT", 0)) + (prod(shape) if shape else 0)
         data = abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * values
         if not 0 <= data <= size - stream.tell():
-            raise InputError(TOO_SHORT)
+            raise InputError(_TOO_SHORT)
         stream.seek(-(-data // _BLOCK) * _BLOCK, os.SEEK_CUR)
     return None

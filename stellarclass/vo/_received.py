@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 from ..archives.transport import Transport
 from ..exceptions import ArchiveError, InputError
 from ..tables import read_table
-from ..tables._guard import TOO_SHORT, VOTableCheck, parse_votable, table_header, too_large, too_many
+from ..tables._guard import VOTableCheck, check_fits, parse_votable, too_large, too_many
 from ._hub import printable
 
 __all__ = ["MAX_BYTES", "MAX_ROWS", "read_received"]
@@ -31,7 +31,6 @@ _LONGEST_ADDRESS = 4096
 _SECONDS = 120.0  # for an address to deliver
 _SILENCE = 20.0
 _MEMORY = 4  # times MAX_BYTES that a table may take in memory, as far as its header tells
-_FIELDS = 10_000
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")
 
 _COMPRESSED = {
@@ -190,21 +189,12 @@ def _check_votable(path, max_bytes, max_rows):
 
 
 def _check_fits(path, max_bytes, max_rows):
-    size = path.stat().st_size
     try:
         with path.open("rb") as stream:
-            header = table_header(stream, size)
-        if header is None:
-            raise InputError("the FITS file holds no table")
-        rows, width, heap = (int(header[key]) for key in ("NAXIS2", "NAXIS1", "PCOUNT"))
-        fields = int(header["TFIELDS"])
+            found = check_fits(stream, path.stat().st_size, max_memory=_MEMORY * max_bytes, max_rows=max_rows)
     except InputError:
         raise
     except Exception as err:  # astropy fails as the damage leads it to
         raise InputError(f"it cannot be read as a FITS table ({type(err).__name__})") from err
-    if rows > max_rows:
-        raise InputError(too_many(rows, max_rows))
-    if fields > _FIELDS:
-        raise InputError(f"the table has {fields} columns, more than the {_FIELDS} accepted")
-    if min(rows, width, heap) < 0 or rows * width + heap > size:
-        raise InputError(TOO_SHORT)
+    if not found:
+        raise InputError("the FITS file holds no table")
