@@ -22,6 +22,7 @@ from .base import BANDS, Frame
 __all__ = ["celestial_wcs", "epoch_of", "read_frame", "read_geometry", "read_header"]
 
 _PIECE = 65536
+_MOST_STREAMS = 200  # of bzip2 in a file, each of which costs a copy of the rest; one a block makes 125 at most
 _CAMERA_ROWS = "riuzg"  # in the order in which a star crosses them
 
 
@@ -217,6 +218,8 @@ def _decompress(raw, name):
             raise BadAnswerError(f"unpacks to more than conf.max_frame_bytes = {limit} bytes", name)
         if not stream.eof:
             raise BadAnswerError(f"truncated: the bzip2 data ends early, after {len(raw)} bytes", name)
+        if len(parts) == _MOST_STREAMS:
+            raise BadAnswerError(f"more than {_MOST_STREAMS} bzip2 streams in one file", name)
         raw = stream.unused_data
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
