@@ -29,6 +29,9 @@ _STALE = 86_400.0
 """Seconds since its last byte after which an unfinished file is nobody's: longer than any time budget."""
 
 
+_MAY_WRITE = "; set conf.cache_dir to a folder that you may write to"
+
+
 class FileCache:
     """Files of one archive on disk.
 
@@ -47,10 +50,15 @@ class FileCache:
         the same names as real ones.
     data_release : int
         Data release.
+
+    Raises
+    ------
+    stellarclass.exceptions.CacheError
+        If no folder is given and there is no place for astropy's.
     """
 
     def __init__(self, folder=None, *, kind, archive, data_release):
-        folder = Path(folder or conf.cache_dir or Path(get_cache_dir()) / "stellarclass").expanduser()
+        folder = Path(folder or conf.cache_dir or _astropy_folder()).expanduser()
         mark = hashlib.sha256(archive.rstrip("/").encode()).hexdigest()[:12]
         self.folder = folder / kind / mark / f"dr{int(data_release)}"
         # Beside the files, so that the rename stays within one file system and therefore is atomic.
@@ -87,7 +95,8 @@ class FileCache:
             return None
         except BadAnswerError as err:
             log.warning("removed a damaged file from the cache: %s", err)
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where we may not write: `store` will say so
+                path.unlink()
             return None
 
     def store(self, path, pieces, read):
@@ -120,6 +129,8 @@ class FileCache:
             reason = f"the cache cannot take the file: {type(err).__name__}: {err.strerror or err}"
             if err.errno in (errno.ENOSPC, errno.EDQUOT):
                 reason += "; make room, or set conf.cache_dir to a folder on another disk"
+            elif err.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+                reason += _MAY_WRITE
             raise CacheError(reason, path) from err
 
     def _store(self, path, pieces, read):
@@ -138,6 +149,14 @@ class FileCache:
             Path(temporary).unlink(missing_ok=True)
             raise
         return content
+
+
+def _astropy_folder():
+    try:
+        return Path(get_cache_dir()) / "stellarclass"
+    except OSError as err:  # it is made on the way, where the home folder lets it be
+        reason = f"astropy's cache folder cannot be made: {err.strerror or err}{_MAY_WRITE}"
+        raise CacheError(reason, err.filename) from err
 
 
 class FrameCache(FileCache):

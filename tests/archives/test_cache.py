@@ -1,8 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
+import errno
 import logging
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 import time
 
@@ -10,9 +12,10 @@ import numpy as np
 import pytest
 from skyframes import frame_bytes
 
+from stellarclass import conf
 from stellarclass.archives import FieldKey, LocalSAS
 from stellarclass.archives.cache import FrameCache
-from stellarclass.exceptions import BadAnswerError, NotInArchiveError
+from stellarclass.exceptions import BadAnswerError, CacheError, NotInArchiveError
 
 KEY = FieldKey(2583, 301, 2, 136)
 URL = "http://127.0.0.1/frame"
@@ -158,6 +161,32 @@ def test_archives_and_releases_are_kept_apart(tmp_path):
 
 def test_the_configured_folder(own_cache):
     assert FrameCache(archive="x", data_release=17).folder.is_relative_to(own_cache)
+
+
+def test_a_home_that_cannot_be_written(monkeypatch):
+    def refuse():
+        raise OSError(errno.EROFS, "Read-only file system", "/home/me/.cache")
+
+    monkeypatch.setattr("stellarclass.archives.cache.get_cache_dir", refuse)
+    with (
+        conf.set_temp("cache_dir", ""),
+        pytest.raises(CacheError, match=r"Read-only.*set conf\.cache_dir.*/me/\.cache"),
+    ):
+        FrameCache(archive="http://127.0.0.1/sas", data_release=17)
+
+
+def test_a_folder_that_cannot_be_written(cache, monkeypatch):
+    cache.put(KEY, "r", [CONTENT], url=URL)
+    cache.path(KEY, "r").write_bytes(CONTENT[:-100])
+
+    def refuse(*args, **options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(tempfile, "mkstemp", refuse)
+    monkeypatch.setattr(os, "unlink", refuse)
+    assert cache.get(KEY, "r") is None  # damaged, and there to stay
+    with pytest.raises(CacheError, match=r"Permission denied; set conf\.cache_dir"):
+        cache.put(KEY, "r", [CONTENT], url=URL)
 
 
 def test_many_threads_one_file(cache):
