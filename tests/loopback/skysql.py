@@ -7,6 +7,7 @@ which are wider than SQLite's integers and are kept as texts of 20 digits.
 
 import re
 import sqlite3
+import weakref
 
 import numpy as np
 
@@ -36,6 +37,7 @@ class SkySQL:
     def __init__(self, spectra=None, objects=None, *, fields=None, most_rows=MOST_ROWS):
         self.most_rows = most_rows
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, self._database.close)  # Python 3.13 warns of one that is left open
         tables = (("SpecObj", spectra, SPECTRA), ("PhotoObj", objects, OBJECTS), ("Field", fields, FIELDS))
         for name, table, columns in tables:
             if table is not None:
