@@ -10,10 +10,13 @@ from contextvars import ContextVar
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from urllib3.util.wait import wait_for_read
 
 from .. import __version__
 
 __all__ = ["Watch", "watched_session"]
+
+_LOOK = 0.2  # seconds after which one who waits for bytes looks whether its request was given up
 
 
 class Watch:
@@ -52,10 +55,19 @@ class _WatchedStream(io.RawIOBase):
         return True
 
     def readinto(self, buffer):
+        silent_at = time.monotonic() + self._timeout
+        while not self._has_news(min(_LOOK, self._timeout, self._watch.seconds_left())):
+            if time.monotonic() >= silent_at:
+                raise TimeoutError("timed out")
         self._sock.settimeout(min(self._timeout, self._watch.seconds_left()))
         count = self._stream.readinto(buffer)
         self._watch.bytes_left -= count or 0
         return count
+
+    def _has_news(self, seconds):
+        """Whether there is something to read by then: bytes, or the end."""
+        pending = getattr(self._sock, "pending", None)  # what TLS has at hand, of which the system knows nothing
+        return bool(pending and pending()) or wait_for_read(self._sock, seconds)
 
     def close(self):
         self._stream.close()

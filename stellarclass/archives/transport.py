@@ -66,7 +66,7 @@ class Transport:
         self._local = threading.local()  # a requests.Session is not safe to share between threads
 
     def close(self):
-        """Give up all requests under way; each raises within the time-out."""
+        """Give up all requests under way; each raises soon, or within the time-out if it is still being connected."""
         self._closed.set()
 
     def deadline(self):

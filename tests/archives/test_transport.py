@@ -197,9 +197,10 @@ def test_once_is_once():
     assert "given up" not in str(caught.value)
 
 
-def test_closing_ends_what_is_under_way():
+@pytest.mark.parametrize("start", [OK + b"X: ", b""], ids=["slow", "silent"])
+def test_closing_ends_what_is_under_way(start):
     transport = Transport(timeout=10.0, time_budget=30.0, retries=5)
-    with serving(slowly(OK + b"X: ", b"y")) as (url, _):
+    with serving(slowly(start, start and b"y")) as (url, _):
         threading.Timer(0.2, transport.close).start()
         start = time.monotonic()
         with pytest.raises(ArchiveError, match="given up before the answer was complete"):
