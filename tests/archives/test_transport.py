@@ -197,7 +197,7 @@ def test_once_is_once():
     assert "given up" not in str(caught.value)
 
 
-@pytest.mark.parametrize("start", [OK + b"X: ", b""], ids=["slow", "silent"])
+@pytest.mark.parametrize("start", [OK + b"X: ", b""], ids=["trickling", "silent"])
 def test_closing_ends_what_is_under_way(start):
     transport = Transport(timeout=10.0, time_budget=30.0, retries=5)
     with serving(slowly(start, start and b"y")) as (url, _):
