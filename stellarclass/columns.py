@@ -141,7 +141,7 @@ def find_positions(table, *, coords=None):
     raise InputError(
         f"no positions in the table; it has {there}. Looked for a SkyCoord column, columns with the UCDs "
         f"pos.eq.ra;meta.main and pos.eq.dec;meta.main, and the names {looked_for} (in any case). "
-        'Name the columns with coords=("ra column", "dec column"). '
+        'Name the columns with coords=("ra column", "dec column"), on the command line with --columns. '
         "Identifiers alone (objid, source_id, run/camcol/field) do not say where a star is."
     )
 

@@ -44,6 +44,8 @@ def test_a_classifier(default_ensemble):
     title, rows = shown(sky)
     assert title.startswith("Simulated field") and rows["frames"] == "gri" and rows["stars"].startswith("2,")
     assert repr(sky).startswith("<SimulatedField") and len(repr(sky)) < 100
+    _, rows = shown(Classifier(default_ensemble, images=sky.images, astrometry=sky.astrometry))
+    assert rows["images"] == repr(sky.images) == f"<SimulatedImages 'simulated SDSS': {sky.contents.key}>"
 
 
 def test_stamps_and_reference_sets():

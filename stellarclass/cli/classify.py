@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """``stellarclass classify``: a file or positions in, the output table out."""
 
+import shutil
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +32,9 @@ def add_parser(verbs):
         "Pixels come from SDSS and astrometry from Gaia, over the network, unless you say otherwise.",
         example="stellarclass classify stars.csv --images sas --astrometry gaia.ecsv -o classes.vot",
     )
-    parser.add_argument("targets", nargs="+", metavar="FILE | RA DEC", help="a table, or positions")
+    parser.add_argument(
+        "targets", nargs="+", metavar="FILE | RA DEC", help='a table ("-": standard input), or positions'
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="write the table here; its ending says how")
     parser.add_argument(
         "--format",
@@ -121,10 +124,21 @@ def run(args):
         where = f"; wrote {args.output}" if args.output is not None else ""
         stars = "star" if len(table) == 1 else "stars"
         print(f"stellarclass: {len(table)} {stars}: {count_line(result)}{where}", file=sys.stderr)
+        renamed = _renamed(table, result)
+        if renamed and (args.output is not None or args.format is not None):
+            print(f"stellarclass: yours are kept; ours end in _stellarclass: {', '.join(renamed)}", file=sys.stderr)
     failed = failed_archives(result)
     if failed:
         print(f"stellarclass: an archive failed for {failed} of {len(table)}; run again later", file=sys.stderr)
     return EXIT_PARTIAL if failed else EXIT_OK
+
+
+def _renamed(table, result):
+    """Names of our columns that the user's table had already; but for the position, which is the same."""
+    behind = table.colnames[-len(result.colnames) :]
+    return [
+        ours for ours, name in zip(result.colnames, behind, strict=True) if name != ours and ours not in ("ra", "dec")
+    ]
 
 
 def _classify(targets, is_table, args, options):
@@ -229,9 +243,9 @@ def read_targets(arguments, *, input_format=None):
     Parameters
     ----------
     arguments : list of str
-        One file name, or positions as `parse_positions` takes them.
+        One file name, or ``"-"`` for standard input; or positions as `parse_positions` takes them.
     input_format : str, optional
-        Format of the file.
+        Format of the file. Standard input needs it.
 
     Returns
     -------
@@ -246,6 +260,8 @@ def read_targets(arguments, *, input_format=None):
     """
     from ..exceptions import InputError
 
+    if list(arguments) == ["-"]:
+        return _read_from_stdin(input_format), True
     path = Path(arguments[0])
     if len(arguments) == 1 and path.is_file():
         return _read(path, input_format), True
@@ -340,6 +356,21 @@ def _read(path, input_format):
     except Exception as err:  # readers of text have many ways to say that a file is not their kind
         reason = str(err).strip().splitlines() or [type(err).__name__]
         raise InputError(f"cannot read {path} as {name}: {reason[0]}") from err
+
+
+def _read_from_stdin(input_format):
+    """Through a file, for not every reader can read from a pipe."""
+    from tempfile import TemporaryDirectory
+
+    from ..exceptions import InputError
+
+    if input_format is None:
+        raise InputError("- is standard input, which has no ending; name its format with --input-format")
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "standard-input"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        return _read(path, input_format)
 
 
 def _write(table, path, output_format, *, overwrite=False):

@@ -26,6 +26,7 @@ def add_parser(verbs):
         example="stellarclass demo --output demo --seed 7",
     )
     parser.add_argument(
+        "-o",
         "--output",
         type=Path,
         default=Path("stellarclass-demo"),

@@ -24,7 +24,7 @@ def add_parser(verbs):
         example="stellarclass simulate --output sky --seed 7\n  stellarclass simulate --compare sas --report fidelity",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--output", type=Path, metavar="DIR", help="folder for a simulated field")
+    what.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for a simulated field")
     what.add_argument("--compare", type=Path, metavar="DIR", help="folder with real SDSS frames, however deep they lie")
     parser.add_argument(
         "--seed", type=not_negative, default=1, metavar="N", help="another number, another sky (%(default)s)"
@@ -64,9 +64,9 @@ def _write(args):
     sky = simulate.field(seed=args.seed, n_stars=args.stars or 150, center=_center(args.center))
     sky.write(args.output)
     print(f"{len(sky.truth)} simulated stars, field {sky.contents.key}: {args.output}")
-    truth, gaia = args.output / "truth.ecsv", args.output / "gaia.ecsv"
-    print(f"truth: {truth}, Gaia: {gaia}")
-    paths = (shlex.quote(str(path)) for path in (truth, args.output, gaia))
+    positions, truth, gaia = (args.output / name for name in ("positions.csv", "truth.ecsv", "gaia.ecsv"))
+    print(f"positions: {positions}, truth: {truth}, Gaia: {gaia}")
+    paths = (shlex.quote(str(path)) for path in (positions, args.output, gaia))
     print("next: stellarclass classify {} --images {} --astrometry {} -o stars.vot".format(*paths))
     return EXIT_OK
 

@@ -25,7 +25,9 @@ def add_parser(verbs):
         help="image, parallax, proper motion, Teff; 26 band combinations; sides of 8 to 224 pixels",
     )
     parser.add_argument("--reference", type=Path, required=True, metavar="DIR", help="reference set")
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the results and the cells")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the results and the cells"
+    )
     parser.add_argument("--config", default="mescr-study", help="mescr, mescr-study, or a TOML file (%(default)s)")
     parser.add_argument("--seeds", type=positive, default=3, metavar="N", help="trainings of a variant (%(default)s)")
     parser.add_argument("--variants", nargs="+", metavar="NAME", help="some of the study's variants (all)")

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from .classify import add_sources
-from .options import add_common, add_network, add_verb, not_negative, positive, show_progress
+from .options import HelpText, add_common, add_network, add_verb, not_negative, positive, show_progress
 
 __all__ = ["add_parser", "run"]
 
@@ -21,7 +21,9 @@ def add_parser(verbs):
         summary="classify lists of any size on many workers, each star exactly once",
         description="Classify a list of any size: plan it, run it on the cores of this machine or on a Dask cluster,\n"
         "and verify that each star of the list has exactly one row. Whatever is killed, the same run goes on.",
-        example="stellarclass survey plan stars.parquet --output mine && stellarclass survey run mine",
+        example="stellarclass survey plan stars.parquet --output mine\n"
+        "  stellarclass survey run mine --images sas --astrometry gaia.ecsv\n"
+        "  stellarclass survey verify mine",
     )
     steps = parser.add_subparsers(title="steps", metavar="STEP", required=True)
     _add_plan(steps)
@@ -71,14 +73,17 @@ def size(text):
     return value
 
 
-def _add_step(steps, name, function, summary, description):
-    parser = steps.add_parser(name, help=summary, description=description)
+def _add_step(steps, name, function, summary, description, example):
+    parser = steps.add_parser(
+        name, help=summary, description=description, epilog=f"example:\n  {example}", formatter_class=HelpText
+    )
     parser.set_defaults(step=function)
     return parser
 
 
 def _add_reader(steps, name, function, summary, more):
-    parser = _add_step(steps, name, function, summary, f"{summary[0].upper()}{summary[1:]}; {more}.")
+    description = f"{summary[0].upper()}{summary[1:]}; {more}."
+    parser = _add_step(steps, name, function, summary, description, f"stellarclass survey {name} mine")
     parser.add_argument("survey", type=Path, metavar="DIR", help="folder of the survey")
     _add_results(parser)
     add_common(parser)
@@ -95,13 +100,15 @@ def _add_plan(steps):
         "plan",
         _plan,
         "partition a list by field, and say what it will cost",
-        "Partition a list of stars by SDSS field into units of work, and say what it will cost. Without a list, "
-        "--stars and --fields tell the cost of such a survey.",
+        "Partition a list of stars by SDSS field into units of work, and say what it will cost. Without a\n"
+        "list, --stars and --fields tell the cost of such a survey.",
+        "stellarclass survey plan stars.parquet --output mine\n"
+        "  stellarclass survey plan --stars 50871534 --fields 938046",
     )
     parser.add_argument(
         "targets", nargs="?", metavar="LIST", help="a table, Parquet, or a HATS catalog; ADQL with --tap"
     )
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder of the survey")
+    parser.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of the survey")
     parser.add_argument("--columns", nargs=2, metavar=("RA", "DEC"), help="position columns (default: found)")
     parser.add_argument("--tap", metavar="URL", help="TAP service that the query LIST goes to")
     where = parser.add_mutually_exclusive_group()
@@ -124,10 +131,12 @@ def _add_run(steps):
         _run,
         "do what is planned and not done yet",
         "Do what is planned and not done yet. Interrupted or killed, the same command goes on.",
+        "stellarclass survey run mine --images sas --astrometry gaia.ecsv",
     )
+    parser.usage = "stellarclass survey run DIR [options]"  # argparse's own takes a quarter of the screen
     parser.add_argument("survey", type=Path, metavar="DIR", help="folder of the survey")
     _add_results(parser)
-    who = parser.add_argument_group("by whom").add_mutually_exclusive_group()
+    who = parser.add_mutually_exclusive_group()
     who.add_argument("--workers", type=not_negative, metavar="N", help="processes (default: one a core); 0: no Dask")
     who.add_argument("--scheduler", metavar="ADDRESS", help="a dask.distributed scheduler, such as tcp://10.0.0.1:8786")
     parser.add_argument("--retry-failed", action="store_true", help="try again what has used up its tries")

@@ -23,7 +23,7 @@ def add_parser(verbs):
     parser.add_argument(
         "config", metavar="CONFIG", help="mescr (the paper's), mescr-small, default, or the path of a TOML file"
     )
-    parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the ensemble")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="folder of the ensemble")
     parser.add_argument(
         "--reference", type=Path, metavar="DIR", help="reference set to learn from; its test stars are left alone"
     )

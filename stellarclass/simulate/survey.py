@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.time import Time
 from astropy.wcs import WCS
 
@@ -54,6 +54,9 @@ class SimulatedImages:
 
     contents: dict
     name: str = "simulated SDSS"
+
+    def __repr__(self):
+        return f"<SimulatedImages {self.name!r}: {', '.join(map(str, self.contents))}>"  # of a dataclass: every pixel
 
     def locate(self, targets, *, progress=None):
         """Find the field of each target, see `stellarclass.archives.ImageSource`."""
@@ -138,8 +141,9 @@ class SimulatedField:
         Parameters
         ----------
         root : path-like
-            Folder; it gets ``dr17/eboss/photoObj/frames/301/...`` with one frame per band, ``gaia.ecsv`` and
-            ``truth.ecsv``. `~stellarclass.archives.LocalSAS` and `~stellarclass.archives.LocalAstrometry` read them.
+            Folder; it gets ``dr17/eboss/photoObj/frames/301/...`` with one frame per band, ``gaia.ecsv``,
+            ``truth.ecsv``, and ``positions.csv`` with nothing but the stars' positions in degrees, a list of targets.
+            `~stellarclass.archives.LocalSAS` and `~stellarclass.archives.LocalAstrometry` read frames and Gaia's rows.
         compress : bool
             Whether frames are ``.fits.bz2`` (some seconds a field) or plain ``.fits``.
 
@@ -162,6 +166,8 @@ class SimulatedField:
             paths.append(path)
         self.gaia.write(root / "gaia.ecsv", overwrite=True)
         self.truth.write(root / "truth.ecsv", overwrite=True)
+        positions = {name: self.truth[name].to_value(u.deg) for name in ("ra", "dec")}
+        Table(positions).write(root / "positions.csv", overwrite=True)
         return paths
 
 

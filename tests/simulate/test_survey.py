@@ -6,7 +6,7 @@ import pytest
 from astropy import units as u
 from astropy.coordinates import SkyCoord
 from astropy.stats import sigma_clipped_stats
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from astropy.time import Time
 
 from stellarclass import flags, simulate
@@ -172,6 +172,9 @@ def test_gaia_s_table_reads_back_row_by_row(partial):
     assert np.array_equal(tables[0]["source_id"], tables[1]["source_id"])
     truth = QTable.read(folder / "truth.ecsv")
     assert truth["radius"].unit == u.solRad and len(truth) == 10
+    positions = Table.read(folder / "positions.csv")
+    assert positions.colnames == ["ra", "dec"]
+    assert np.array_equal(positions["ra"], truth["ra"].value) and np.array_equal(positions["dec"], truth["dec"].value)
 
 
 def test_uncompressed_frames_and_a_field_of_nothing(tmp_path):
