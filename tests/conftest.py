@@ -4,6 +4,7 @@
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 from dachs.fixtures import dachs_gaia  # noqa: F401 - a fixture for all tests
 
@@ -15,6 +16,10 @@ except ImportError:  # the header is a convenience
 os.environ.setdefault("MPLBACKEND", "agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process to each core already
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# The same examples each time; and how long one takes is the machine's business.
+hypothesis.settings.register_profile("stellarclass", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("stellarclass")
 
 
 def pytest_configure(config):

@@ -7,7 +7,6 @@ import re
 import runpy
 import shutil
 import subprocess
-import time
 import urllib.request
 from pathlib import Path
 
@@ -321,19 +320,6 @@ def test_partly_masked_arrays():
     assert found.mask.tolist() == mask
     with pytest.raises(InputError, match="'n'"):
         vo.to_votable(Table({"n": MaskedColumn([[1, 2], [3, 4]], mask=mask)}))
-
-
-def test_many_rows_are_fast():
-    """A tenth of what ``benchmarks/votable.py`` shows: enough to notice a fall back to rows, whatever the machine."""
-    votable = vo.to_votable(output_table(1000))
-
-    def seconds(write):
-        start = time.process_time()
-        write()
-        return time.process_time() - start
-
-    fast = min(seconds(lambda: text_of(votable)) for _ in range(3))
-    assert seconds(lambda: astropys_stream(votable)) > 5 * fast
 
 
 # --- what others say of them
