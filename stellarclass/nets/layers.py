@@ -117,13 +117,13 @@ def _multiply(x, weight, *, stride=1):
     """The convolution of small square maps, (B, C, S, S) to (B, D, S / stride, S / stride), as a product of matrices.
 
     Each row of the matrix is a pixel that goes in and each column one that comes out; between them stands the tap of
-    the (D, C, K, K) kernel that joins the two, or 0.
+    the (D, C, K, K) kernel that joins the two, or 0: such a column is a window of the kernel in a frame of zeros.
     """
     side = x.shape[-1]
-    width = -(-side // stride)
-    into, out_of = torch.arange(side, device=x.device), torch.arange(width, device=x.device)
-    tap = into - stride * out_of[:, None] + weight.shape[-1] // 2 + side  # (width, side), of the padded kernel
-    padded = functional.pad(weight, (side,) * 4)
-    matrix = padded[:, :, tap[:, None, :, None], tap[None, :, None, :]]  # (D, C, width, width, side, side)
-    matrix = matrix.permute(1, 4, 5, 0, 2, 3).reshape(x.shape[1] * side**2, -1)
+    width, taps = -(-side // stride), weight.shape[-1]
+    # The first window belongs to the last pixel; where a kernel is wider than the map, the frame's width is negative.
+    before, after = stride * (width - 1) - taps // 2, side - (taps - taps // 2)
+    framed = functional.pad(weight, (before, after, before, after))
+    windows = framed.unfold(2, side, stride).unfold(3, side, stride)  # (D, C, width, width, side, side)
+    matrix = windows.flip(2, 3).permute(1, 4, 5, 0, 2, 3).reshape(x.shape[1] * side**2, -1)
     return (x.flatten(1) @ matrix).reshape(len(x), -1, width, width)

@@ -36,24 +36,27 @@ class Sizes:
     dense: tuple = (1024, 128, 64)
 
     @classmethod
-    def scaled(cls, width):
+    def scaled(cls, width, *, dense_width=None):
         """The paper's widths times a factor, each at least 1 and the joined branches twice one branch.
 
         Parameters
         ----------
         width : float
             The factor, above 0.
+        dense_width : float, optional
+            That of the dense layers, if it is another one.
 
         Returns
         -------
         Sizes
         """
 
-        def times(sizes):
-            return tuple(max(1, round(size * width)) for size in sizes)
+        def times(sizes, factor=width):
+            return tuple(max(1, round(size * factor)) for size in sizes)
 
         stage1 = times(cls.stage1)
-        return cls(stage1, (2 * stage1[1], *times(cls.stage2[1:])), times(cls.numeric), times(cls.dense))
+        dense = width if dense_width is None else dense_width
+        return cls(stage1, (2 * stage1[1], *times(cls.stage2[1:])), times(cls.numeric, dense), times(cls.dense, dense))
 
 
 class MMSCNet(nn.Module):
@@ -82,6 +85,10 @@ class MMSCNet(nn.Module):
         Side of the grid that the last feature map is averaged to before the dense layers. By default the map's own
         side up to the paper's 4, so that images larger than 64 pixels need no more parameters. 1 averages over the
         image, which is what makes narrow networks small.
+    dense_width : float, optional
+        Factor on the widths of the dense layers, numeric branch included; by default ``width``. A narrow network needs
+        a larger one: at 1/8 classes and radius would hang on 8 units, and each that a step of the training switches off
+        for good (a ReLU that is 0 for every star learns no more) is missing. Dense layers cost little.
 
     Examples
     --------
@@ -97,10 +104,11 @@ class MMSCNet(nn.Module):
     variance_floor = 1e-6
     """Smallest variance predicted, in solar radii squared: keeps the likelihood finite."""
 
-    def __init__(self, width=1.0, classes=5, image_size=64, numeric=2, pool=None):
+    def __init__(self, width=1.0, classes=5, image_size=64, numeric=2, pool=None, dense_width=None):
         super().__init__()
-        if not 0 < width <= 4:
-            raise ValueError(f"width = {width!r} is not above 0 and at most 4")
+        for name, factor in (("width", width), ("dense_width", width if dense_width is None else dense_width)):
+            if not 0 < factor <= 4:
+                raise ValueError(f"{name} = {factor!r} is not above 0 and at most 4")
         if not (1 <= classes <= 100 and 8 <= image_size <= 512 and 0 <= numeric <= 1000):
             raise ValueError(
                 f"classes = {classes!r}, image_size = {image_size!r} or numeric = {numeric!r} is outside 1 to 100, "
@@ -109,7 +117,7 @@ class MMSCNet(nn.Module):
         pool = min(4, math.ceil(image_size / 16)) if pool is None else pool
         if not 1 <= pool <= 32:
             raise ValueError(f"pool = {pool!r} is not a side of 1 to 32")
-        sizes = Sizes.scaled(width)
+        sizes = Sizes.scaled(width, dense_width=dense_width)
         self.pool = pool
         self.branch_a = _stage1(sizes)
         self.branch_b = _stage1(sizes)
@@ -157,12 +165,14 @@ class SCNet(MMSCNet):
 
     Parameters
     ----------
-    width, classes, image_size, pool
+    width, classes, image_size, pool, dense_width
         See `MMSCNet`.
     """
 
-    def __init__(self, width=1.0, classes=5, image_size=64, pool=None):
-        super().__init__(width=width, classes=classes, image_size=image_size, numeric=0, pool=pool)
+    def __init__(self, width=1.0, classes=5, image_size=64, pool=None, dense_width=None):
+        super().__init__(
+            width=width, classes=classes, image_size=image_size, numeric=0, pool=pool, dense_width=dense_width
+        )
 
 
 def _stage1(sizes):

@@ -15,6 +15,8 @@ from .roi import ROI_RULES, resize, roi_boxes
 __all__ = ["MescrRecipe"]
 
 _INPUTS = ("image", "parallax", "pm", "teff")
+_SCALINGS = ("linear", "asinh")
+_SOFTENING = 30  # about 0 asinh is linear over this part of a range; further out it is a logarithm
 _BLOCK = 128  # stars worked on at a time: bounds the memory of the intermediates
 
 
@@ -27,8 +29,8 @@ class MescrRecipe:
     its own, only the pixels inside the region are computed.
 
     A star without parallax or proper motion (NaN) has 0 in its place, the value of the range's lower end: the paper
-    has no such stars, so its network has no other way to be told. Values beyond the ranges are scaled on linearly.
-    So is the effective temperature, an input of the paper's last study alone (its Section 4.4): one has to give it.
+    has no such stars, so its network has no other way to be told. Values beyond the ranges are scaled on in the same
+    way. The effective temperature is an input of the paper's last study alone (its Section 4.4): one has to give it.
 
     Attributes
     ----------
@@ -40,6 +42,12 @@ class MescrRecipe:
         Side of the images in pixels after the resize, 8 to 512.
     q, stretch : float
         Softening and linear stretch (nanomaggies) of the composites.
+    scaling : {"linear", "asinh"}
+        How parallax, proper motion and temperature become 0 to 1 within their ranges: in proportion, as in the paper,
+        or in proportion after an inverse hyperbolic sine in units of a thirtieth of the range. Parallax and proper
+        motion span four decades, and stars that are near lie far beyond a range that most stars fill: linearly at a
+        hundred times its width, which upsets the training of all others; with the inverse hyperbolic sine, which turns
+        ratios into differences, at three times.
     parallax_range : tuple of float
         Parallax in mas that becomes 0 and 1. Training sets it from its reference set.
     pm_range : tuple of float
@@ -66,6 +74,7 @@ class MescrRecipe:
     size: int = 64
     q: float = 8.0
     stretch: float = 0.5
+    scaling: str = "linear"
     parallax_range: tuple = (0.0, 10.0)
     pm_range: tuple = (0.0, 100.0)
     teff_range: tuple = (3000.0, 10000.0)
@@ -80,6 +89,8 @@ class MescrRecipe:
             raise ValueError(f"size {self.size!r} is not a whole number of pixels from 8 to 512")
         if not (0 < self.q < np.inf and 0 < self.stretch < np.inf):
             raise ValueError(f"q = {self.q!r} and stretch = {self.stretch!r} must both be positive and finite")
+        if self.scaling not in _SCALINGS:
+            raise ValueError(f"unknown scaling {self.scaling!r}; known are {', '.join(map(repr, _SCALINGS))}")
         for field in ("parallax_range", "pm_range", "teff_range"):
             values = tuple(float(v) for v in getattr(self, field))
             if len(values) != 2 or not -np.inf < values[0] < values[1] < np.inf:
@@ -159,5 +170,13 @@ class MescrRecipe:
             "pm": (np.hypot(astrometry.pmra, astrometry.pmdec), self.pm_range),
             "teff": (teff, self.teff_range),
         }
-        scaled = [(columns[i][0] - columns[i][1][0]) / np.diff(columns[i][1]) for i in self.inputs[1:]]  # each (N,)
+        scaled = [self._scaled(*columns[i]) for i in self.inputs[1:]]  # each (N,)
         return np.nan_to_num(np.stack(scaled, axis=1), nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32)
+
+    def _scaled(self, values, ends):
+        """Numbers of which those at the ends of a range become 0 and 1, (N,)."""
+        values, ends = np.asarray(values, float), np.asarray(ends)
+        if self.scaling == "asinh":
+            unit = (ends[1] - ends[0]) / _SOFTENING
+            values, ends = np.arcsinh(values / unit), np.arcsinh(ends / unit)
+        return (values - ends[0]) / (ends[1] - ends[0])

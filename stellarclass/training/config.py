@@ -167,11 +167,14 @@ class NetworkConfig(_Section):
         Factor on the paper's widths.
     pool : int
         Side of the grid that the last feature map is averaged to; 0: its own side, at most 4.
+    dense_width : float
+        Factor on the widths of the dense layers; 0: ``width``.
     """
 
     _table = "network"
     width: float = _setting("factor on the paper's widths", 1.0, low=1e-3, high=4.0)
     pool: int = _setting("side of the last feature map; 0: its own, at most 4", 0, low=0, high=32)
+    dense_width: float = _setting("factor on those of the dense layers; 0: width", 0.0, low=0.0, high=4.0)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """From trained members to one ensemble: weights, calibration, card."""
 
+import warnings
+
 import numpy as np
 
+from ..exceptions import StellarclassWarning
 from ..nets.card import Card, Member
 from ..nets.combination import PAPER_WEIGHTS, mean_log_probabilities
 from ..nets.ensemble import Ensemble
@@ -107,6 +110,11 @@ def combine_members(config, networks, data, *, rows, recipe, members=None, train
     -------
     `~stellarclass.nets.ensemble.Ensemble`
 
+    Warns
+    -----
+    stellarclass.exceptions.StellarclassWarning
+        If a member gives all stars the same answer.
+
     Notes
     -----
     Weights are those that make the classes of these stars most probable (`learn_weights`), or the paper's; then one
@@ -139,6 +147,18 @@ def combine_members(config, networks, data, *, rows, recipe, members=None, train
     target = _take(data["target_sdss"], rows).astype(float)
     each = [_one(network, card, name).predict(stars) for network, name in zip(networks, members, strict=True)]
     probabilities = np.stack([answer.probabilities for answer in each])
+    stuck = [
+        name
+        for name, answer in zip(members, probabilities, strict=True)
+        if len(rows) > 1 and not np.ptp(answer, 0).any()
+    ]
+    if stuck:
+        warnings.warn(
+            f"{len(stuck)} of {len(members)} members ({', '.join(stuck)}) give all of {len(rows)} stars the same "
+            "classes: their units died in training; lower training.learning_rate or raise network.dense_width",
+            StellarclassWarning,
+            stacklevel=2,
+        )
     if config.combination.weights == "paper":
         weights = np.array([PAPER_WEIGHTS[name] for name in members])
     else:
@@ -174,7 +194,8 @@ def network_kwargs(config):
         "image_size": config.recipe.size,
         "numeric": len(config.recipe.inputs) - 1,
     }
-    return kwargs | ({"pool": config.network.pool} if config.network.pool else {})
+    given = {name: getattr(config.network, name) for name in ("pool", "dense_width")}
+    return kwargs | {name: value for name, value in given.items() if value}
 
 
 def _radius(networks, card, stars, truth):

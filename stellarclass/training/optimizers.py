@@ -117,7 +117,7 @@ def make_optimizer(network, config):
             {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
         ]
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     return torch.optim.SGD(
         groups, lr=config.learning_rate, momentum=config.momentum, nesterov=True, weight_decay=config.weight_decay
     )

@@ -79,6 +79,17 @@ def test_absurd_sizes_are_refused(change):
         MMSCNet(**change)
 
 
+def test_dense_layers_may_keep_the_papers_width():
+    """At an eighth, eight units would stand before the answers, and a ReLU that is off for every star stays off."""
+    network = MMSCNet(width=1 / 8, dense_width=1.0, image_size=32, pool=1)
+    assert network.stage2[1].conv.out_channels == 32  # of the paper's 256
+    assert [(layer.in_features, layer.out_features) for layer in network.numeric] == [(2, 64), (64, 32)]
+    assert [layer.out_features for layer in network.dense] == [1024, 128, 64]
+    narrow = MMSCNet(width=1 / 8, image_size=32, pool=1)
+    assert [layer.out_features for layer in narrow.dense] == [128, 16, 8]
+    assert SCNet(width=1 / 8, dense_width=1.0).classes.in_features == 64
+
+
 def test_scnet_is_the_image_only_case():
     with torch.device("meta"):
         whole, image_only, scnet = MMSCNet(), MMSCNet(numeric=0), SCNet()

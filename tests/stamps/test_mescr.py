@@ -62,6 +62,19 @@ def test_numbers_are_min_max_scaled_and_missing_is_zero():
     assert not recipe(Stamps.empty(5))["numeric"].any()
 
 
+def test_an_inverse_hyperbolic_sine_bounds_what_lies_far_out():
+    """The ends of the ranges stay 0 and 1; decades above them are equal steps, and a zero or less is no trouble."""
+    gaia = astrometry(parallax=[-1.0, 0.0, 1.0, 4.0, 40.0, 400.0, np.nan], pmra=[0.0] * 7, pmdec=[1.0, 0] + [3.0] * 5)
+    ranges = {"parallax_range": (1.0, 4.0), "pm_range": (1.0, 3.0)}
+    parallax, pm = MescrRecipe(scaling="asinh", **ranges)(Stamps.empty(7), gaia)["numeric"].T
+    np.testing.assert_allclose(pm, [0, np.arcsinh(15) / (np.arcsinh(15) - np.arcsinh(45)), 1, 1, 1, 1, 1], rtol=1e-6)
+    assert parallax[2] == 0 and parallax[3] == 1 and parallax[6] == 0
+    assert (np.diff(parallax[:6]) > 0).all()
+    step = np.log(10) / (np.arcsinh(40) - np.arcsinh(10))  # in units of a thirtieth of 1 to 4: 10 and 40
+    np.testing.assert_allclose(np.diff(parallax)[3:5], [step, step], rtol=1e-3)
+    assert MescrRecipe(**ranges)(Stamps.empty(7), gaia)["numeric"][5, 0] == 133  # what the paper's scaling makes of it
+
+
 def test_temperature_is_an_input_that_one_gives():
     recipe = MescrRecipe(inputs=("image", "parallax", "pm", "teff"), teff_range=(4000, 6000))
     numeric = recipe(Stamps.empty(3), teff=np.array([4000.0, 5500.0, np.nan]))["numeric"]
@@ -87,7 +100,9 @@ def test_no_stars():
 
 
 def test_as_a_model_card_has_it():
-    recipe = MescrRecipe(combination="guz+ri", size=32, parallax_range=(-1, 30), inputs=("image", "pm"))
+    recipe = MescrRecipe(
+        combination="guz+ri", size=32, scaling="asinh", parallax_range=(-1, 30), inputs=("image", "pm")
+    )
     values = recipes.to_dict(recipe)
     assert values["name"] == "mescr"
     read = json.loads(json.dumps(values))
@@ -104,6 +119,7 @@ def test_as_a_model_card_has_it():
         ({"size": 4}, "8 to 512"),
         ({"size": 1e9}, "8 to 512"),
         ({"q": -1.0}, "positive"),
+        ({"scaling": "log"}, "'linear', 'asinh'"),
         ({"parallax_range": (1.0, 1.0)}, "parallax_range"),
         ({"pm_range": (0.0, np.inf)}, "pm_range"),
         ({"inputs": ("parallax", "pm")}, "'image'"),

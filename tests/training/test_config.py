@@ -44,6 +44,8 @@ def test_mescr_is_the_papers():
 def test_mescr_small_is_mescr_in_small():
     small, paper = (config_to_dict(read_config(n)) for n in ("mescr-small", "mescr"))
     assert small["network"]["width"] == 1 / 8 and small["recipe"]["size"] == 32
+    assert small["network"]["dense_width"] == 1 and small["recipe"]["scaling"] == "asinh"
+    assert paper["network"]["dense_width"] == 0 and paper["recipe"]["scaling"] == "linear"
     assert small["sampling"] == paper["sampling"] and small["augmentation"] == paper["augmentation"]
     assert small["combination"] == paper["combination"]
 

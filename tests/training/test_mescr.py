@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """MESCR from a reference set: data, members, the ensemble, and training that may be killed at any moment."""
 
+import copy
 import dataclasses
 import json
 import os
@@ -18,7 +19,7 @@ from astropy.table import Table
 import stellarclass
 from stellarclass import load_ensemble
 from stellarclass.cli import main
-from stellarclass.exceptions import InputError, TrainingError
+from stellarclass.exceptions import InputError, StellarclassWarning, TrainingError
 from stellarclass.nets.combination import PAPER_WEIGHTS
 from stellarclass.physics import CLASSES
 from stellarclass.reference import ReferenceSet
@@ -192,7 +193,8 @@ def test_killed_at_any_moment_and_resumed_it_ends_the_same(toml, config, data, t
                 child.send_signal(signal.SIGKILL)
             killed += child.returncode == -signal.SIGKILL
         assert killed == 2
-        done = json.loads((tmp_path / "cut/state.json").read_text())["epoch"] if killed else 0
+        state = tmp_path / "cut/state.json"  # none yet, if it was killed before the first checkpoint both times
+        done = json.loads(state.read_text())["epoch"] if state.is_file() else 0
         assert done < 16
         lines = []
         resumed = train_member(long, data, seed=1, member="M", folder=tmp_path / "cut", log=lines.append)
@@ -298,6 +300,17 @@ def test_weights_and_calibration_are_learned_on_validation_stars_alone(trained, 
     answer = ensemble.predict({k: v[validation] for k, v in data.items()})
     covered = (answer.class_sets * data["target_sdss"][validation]).sum(1)
     assert covered.mean() >= 0.9
+
+
+def test_a_member_whose_units_died_is_named(trained, config, reference):
+    """A ReLU that is off for every star never comes back: what is left of the network is the biases of its heads."""
+    ensemble = trained["ensemble"]
+    data = make_mescr_data(reference, reference.rows("train"), ensemble.recipe)
+    dead = copy.deepcopy(ensemble.members[2])
+    torch.nn.init.constant_(dead.dense[-1].bias, -1e6)
+    networks = [*ensemble.members[:2], dead, *ensemble.members[3:]]
+    with pytest.warns(StellarclassWarning, match=r"1 of 6 members \(F\) give all of 119 stars the same classes"):
+        combine_members(config, networks, data, rows=np.arange(len(data["star"])), recipe=ensemble.recipe)
 
 
 def test_the_papers_weights_and_eq_1_are_at_hand(trained, config, reference):
