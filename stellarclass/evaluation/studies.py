@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 from astropy.table import QTable
+from scipy import stats
 
 from .. import __version__
 from ..exceptions import InputError
@@ -22,6 +23,11 @@ __all__ = ["BASELINES", "Study", "run_study"]
 
 BASELINES = {"inputs": "image", "bands": "gri+urz", "resolution": "64"}
 """The variant of each study that the others are compared with."""
+
+_FURTHER = {"inputs": "image + parallax"}
+"""A variant that those after it are compared with besides: does proper motion add to parallax?"""
+
+_GAINS = {"accuracy": "accuracy", "mae": "MAE [R_sun]", "radius": "MAE [dex]"}
 
 _SCORES = ("accuracy", "macro_f1", "mae", "mae_dex", "mae_percent", "sigma")
 
@@ -41,9 +47,11 @@ class Study:
         A row for each variant: the means over its seeds, and with the suffix ``_spread`` their standard deviation
         (of one seed; NaN if there is one only).
     pairs : `~astropy.table.QTable`
-        Each variant against the baseline: gain in accuracy (``accuracy_gain``) and decrease of the radius error in dex
-        (``radius_gain``), each with its standard error over the seeds (``_seed_error``; same seed, same validation
-        stars) and the two-sided p value of a paired bootstrap over the test stars (``_p``).
+        Each variant against the baseline, and in ``inputs`` all further ones against parallax: gain in accuracy
+        (``accuracy_gain``), decrease of the radius error in solar radii (``mae_gain``) and in dex (``radius_gain``).
+        Each has its standard error over the seeds (``_seed_error``; same seed, same validation stars), the two-sided p
+        value of a paired t test over the seeds (``_seed_p``: would other seeds find it?) and that of a paired
+        bootstrap over the test stars (``_p``: would other stars?).
     meta : dict
         Configuration, reference set, date, version.
     """
@@ -75,18 +83,18 @@ class Study:
             f1 = [f"{row[f'f1_{c.lower()}']:.3f}" for c in CLASSES]
             errors = [_pm(row, name, form) for name, form in radius]
             rows.append([str(row["variant"]), _pm(row, "accuracy", ".3f"), *f1, *errors])
-        against = f"Gain over {BASELINES[self.name]!r}, standard error over the seeds, and p over the test stars:"
-        lines += [*_columns(rows), "", against]
-        rows = [["", "accuracy", "p", "MAE [dex]", "p"]]
-        for row in self.pairs:
-            rows.append([
-                str(row["variant"]),
-                f"{row['accuracy_gain']:+.4f} ±{row['accuracy_seed_error']:.4f}",
-                f"{row['accuracy_p']:.4f}",
-                f"{row['radius_gain']:+.4f} ±{row['radius_seed_error']:.4f}",
-                f"{row['radius_p']:.4f}",
-            ])  # fmt: skip
-        return "\n".join([*lines, *_columns(rows)]) + "\n"
+        lines += _columns(rows)
+        for against in dict.fromkeys(self.pairs["against"].tolist()):
+            lines += ["", f"Gain over {against!r}: standard error and p over the seeds, p over the test stars"]
+            rows = [["", *(word for head in _GAINS.values() for word in (head, "p", "p"))]]
+            for row in self.pairs[self.pairs["against"] == against]:
+                cells = [str(row["variant"])]
+                for what in _GAINS:
+                    cells.append(f"{row[f'{what}_gain']:+.4f} ±{row[f'{what}_seed_error']:.4f}")
+                    cells += [f"{row[f'{what}_{p}']:.4f}" for p in ("seed_p", "p")]
+                rows.append(cells)
+            lines += _columns(rows)
+        return "\n".join(lines) + "\n"
 
     def write(self, folder):
         """Write ``cells.ecsv``, ``summary.ecsv``, ``pairs.ecsv``, ``study.txt`` and ``study.png``.
@@ -157,12 +165,13 @@ def _study(study, cells, reference, rows):
     answers = [read_answers(cell) for cell in cells]
     table = QTable(rows=[_row(c, judge(a, label=label, radius=radius)) for c, a in zip(cells, answers, strict=True)])
     names = list(dict.fromkeys(c.variant for c in cells))
-    right = {n: [] for n in names}
-    error = {n: [] for n in names}
+    good = {what: {n: [] for n in names} for what in _GAINS}  # star by star, the more the better
+    known = radius.to_value(u.solRad)
     for cell, answer in zip(cells, answers, strict=True):
-        right[cell.variant].append((answered_class(answer) == label).astype(float))
+        good["accuracy"][cell.variant].append((answered_class(answer) == label).astype(float))
+        good["mae"][cell.variant].append(-np.abs(answer.radius - known))
         with np.errstate(invalid="ignore", divide="ignore"):
-            error[cell.variant].append(np.abs(np.log10(answer.radius / radius.to_value(u.solRad))))
+            good["radius"][cell.variant].append(-np.abs(np.log10(answer.radius / known)))
     config = cells[0].config
     meta = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
@@ -176,7 +185,7 @@ def _study(study, cells, reference, rows):
         "test_stars": len(rows),
         "simulated": bool(reference.table.meta.get("simulated")),
     }
-    for each in (table, summary := _summary(table, names), pairs := _pairs(names, right, error, BASELINES[study])):
+    for each in (table, summary := _summary(table, names), pairs := _pairs(study, names, good)):
         each.meta = dict(meta)
     return Study(study, table, summary, pairs, meta)
 
@@ -200,23 +209,32 @@ def _summary(cells, names):
     return QTable(rows=rows)
 
 
-def _pairs(names, right, error, baseline):
+def _pairs(study, names, good):
+    further = _FURTHER.get(study)
+    after = names[names.index(further) + 1 :] if further in names else []
+    compared = [(BASELINES[study], n) for n in names if n != BASELINES[study]] if BASELINES[study] in names else []
     rows = []
-    for name in names if baseline in names else ():
-        if name == baseline:
-            continue
-        row = {"variant": name}
-        for what, mine, theirs in (
-            ("accuracy", right[name], right[baseline]),
-            ("radius", error[baseline], error[name]),
-        ):
+    for against, name in [*compared, *((further, n) for n in after)]:
+        row = {"variant": name, "against": against}
+        for what, answers in good.items():
+            mine, theirs = answers[name], answers[against]
             found = paired_bootstrap(np.mean(mine, axis=0), np.mean(theirs, axis=0), seed=1)
-            by_seed = [np.nanmean(a) - np.nanmean(b) for a, b in zip(mine, theirs, strict=True)]
-            spread = np.std(by_seed, ddof=1) / np.sqrt(len(by_seed)) if len(by_seed) > 1 else np.nan
-            row |= {f"{what}_gain": found.difference, f"{what}_seed_error": spread, f"{what}_p": found.p_value}
+            by_seed = np.array([np.nanmean(a) - np.nanmean(b) for a, b in zip(mine, theirs, strict=True)])
+            row |= {f"{what}_gain": found.difference, f"{what}_p": found.p_value}
+            row |= dict(zip((f"{what}_seed_error", f"{what}_seed_p"), _over_seeds(by_seed), strict=True))
         rows.append(row)
-    columns = ["variant", *(f"{w}_{k}" for w in ("accuracy", "radius") for k in ("gain", "seed_error", "p"))]
-    return QTable(rows=rows) if rows else QTable(names=columns, dtype=[str, *[float] * 6])
+    columns = ["variant", "against", *(f"{w}_{k}" for w in good for k in ("gain", "p", "seed_error", "seed_p"))]
+    return QTable(rows=rows) if rows else QTable(names=columns, dtype=[str, str, *[float] * 4 * len(good)])
+
+
+def _over_seeds(gains):
+    """Standard error of a mean gain, and the two-sided p value of the t test that it is none; NaN of a single seed."""
+    if len(gains) < 2:
+        return np.nan, np.nan
+    error = gains.std(ddof=1) / np.sqrt(len(gains))
+    if not error:
+        return error, float(not gains.any())
+    return error, 2 * stats.t.sf(abs(gains.mean() / error), len(gains) - 1)
 
 
 def _pm(row, name, form):

@@ -8,9 +8,10 @@ import pytest
 from astropy import units as u
 from astropy.table import QTable
 from astropy.utils.masked import Masked
+from scipy import stats
 
 from stellarclass.evaluation.scores import answered_class
-from stellarclass.evaluation.studies import run_study
+from stellarclass.evaluation.studies import _over_seeds, _pairs, run_study
 from stellarclass.exceptions import InputError
 from stellarclass.reference import ReferenceSet
 from stellarclass.stamps.composites import BAND_COMBINATIONS
@@ -93,7 +94,33 @@ def test_scores_are_those_of_the_answers(study, config, reference):
     np.testing.assert_allclose(by_variant["image"]["accuracy_spread"], np.std(right[::2], ddof=1))
     (pair,) = result.pairs
     np.testing.assert_allclose(pair["accuracy_gain"], np.mean(right[1::2]) - np.mean(right[::2]))
+    assert pair["against"] == "image"
+    known_radius = known.table["radius"][known.rows("test")].to_value(u.solRad)
+    mae = [np.abs(read_answers(c).radius - known_radius).mean() for c in cells]
+    gain = np.array(mae[::2]) - mae[1::2]  # by seed
+    np.testing.assert_allclose(pair["mae_gain"], gain.mean(), rtol=1e-5)
+    np.testing.assert_allclose(pair["mae_seed_error"], np.std(gain, ddof=1) / np.sqrt(len(gain)), rtol=1e-5)
+    np.testing.assert_allclose(pair["mae_seed_p"], stats.ttest_1samp(gain, 0).pvalue, rtol=1e-5)
     assert result.meta["simulated"] is True and "SIMULATED" in result.text()
+
+
+def test_motion_is_held_against_parallax_as_well():
+    names = ["image", "image + parallax", "image + pm", "all"]
+    rng = np.random.default_rng(2)
+    good = {w: {n: [rng.normal(k, 1, 50) for _ in range(3)] for k, n in enumerate(names)} for w in ("mae", "radius")}
+    pairs = _pairs("inputs", names, good)
+    assert list(zip(pairs["variant"], pairs["against"], strict=True)) == [
+        *((name, "image") for name in names[1:]),
+        ("image + pm", "image + parallax"),
+        ("all", "image + parallax"),
+    ]
+    assert pairs["mae_gain"][-1] == pytest.approx(np.mean(good["mae"]["all"]) - np.mean(good["mae"][names[1]]))
+    assert _pairs("inputs", names[2:], good).colnames == pairs.colnames  # no baseline, nothing to compare
+
+
+def test_a_single_seed_has_no_spread():
+    assert np.isnan(_over_seeds(np.array([0.3]))).all()
+    assert _over_seeds(np.zeros(3)) == (0, 1) and _over_seeds(np.ones(3)) == (0, 0)
 
 
 def test_done_cells_are_not_done_again(study, config, reference, monkeypatch):
