@@ -91,17 +91,20 @@ def main():
     print(f"p: paired bootstrap over the test stars, against the first row; giants: above {_GIANT:g} R_sun\n")
     print(f"{'':24}accuracy       p  MAE [R_sun]  MAE [dex]       p  dwarfs [dex]  giants [dex]")
     for variants in feature_sets(reference, size=args.size).values():
-        first = None
+        first, found = None, {}
         for name, features in variants.items():
             right, error, dex, giant = judged(features, reference)
             first = first or (right, dex)
+            found[name.split(" + ", 1)[-1]] = dex
             p = ["", ""]
             if first[0] is not right:
                 p = [f"{paired_bootstrap(a, b, seed=1).p_value:.4f}" for a, b in zip((right, dex), first, strict=True)]
             parts = f"{np.nanmean(dex[~giant]):14.4f}{np.nanmean(dex[giant]):14.4f}"
             line = f"{name:24}{right.mean():8.3f}{p[0]:>8}{np.nanmean(error):13.3f}{np.nanmean(dex):11.4f}{p[1]:>8}"
             print(line + parts, flush=True)
-        print()
+        more = paired_bootstrap(found["parallax"], found["all"], seed=1)
+        share = more.difference / np.nanmean(found["parallax"])
+        print(f"gain of proper motion beside parallax: {more.difference:+.4f} dex, {share:.1%}, p = {more.p_value:.4f}\n")
 
 
 if __name__ == "__main__":

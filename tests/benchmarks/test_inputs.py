@@ -2,6 +2,7 @@
 """The command that says what inputs are worth to boosted trees, in miniature."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
@@ -42,7 +43,7 @@ def test_numbers_of_all_stars_by_what_they_come_from(inputs, reference):
 
 def test_a_parallax_is_worth_something_to_a_radius(inputs, reference, monkeypatch, capsys):
     pytest.importorskip("sklearn")
-    names = ("magnitudes", "magnitudes + parallax")
+    names = ("magnitudes", "magnitudes + parallax", "magnitudes + all")
     sets = inputs.feature_sets(reference, size=8)["magnitudes"]
     monkeypatch.setattr(inputs, "feature_sets", lambda *a, **k: {"magnitudes": {name: sets[name] for name in names}})
     monkeypatch.setattr(ReferenceSet, "read", lambda folder: reference)
@@ -50,5 +51,8 @@ def test_a_parallax_is_worth_something_to_a_radius(inputs, reference, monkeypatc
     inputs.main()
     out = capsys.readouterr().out
     rows = {line[:24].strip(): line[24:].split() for line in out.splitlines() if line.startswith("magnitudes")}
-    assert "SIMULATED" in out and len(rows) == 2
-    assert float(rows["magnitudes + parallax"][3]) < float(rows["magnitudes"][2])
+    assert "SIMULATED" in out and len(rows) == 3
+    dex = {name: float(rows[f"magnitudes{name}"][3 if name else 2]) for name in ("", " + parallax", " + all")}
+    assert dex[" + parallax"] < dex[""]
+    more = float(re.search(r"beside parallax: ([-+.\d]+) dex", out)[1])
+    assert more == pytest.approx(dex[" + parallax"] - dex[" + all"], abs=1.5e-4)  # three rounded numbers
