@@ -104,7 +104,9 @@ def main():
             print(line + parts, flush=True)
         more = paired_bootstrap(found["parallax"], found["all"], seed=1)
         share = more.difference / np.nanmean(found["parallax"])
-        print(f"gain of proper motion beside parallax: {more.difference:+.4f} dex, {share:.1%}, p = {more.p_value:.4f}\n")
+        print(
+            f"gain of proper motion beside parallax: {more.difference:+.4f} dex, {share:.1%}, p = {more.p_value:.4f}\n"
+        )
 
 
 if __name__ == "__main__":
