@@ -91,6 +91,14 @@ def test_bars_and_counts_are_the_stars(axes):
     assert counts == [n for n in np.histogram(sure, np.linspace(0, 1, 6))[0] if n]
 
 
+def test_a_bin_of_a_few_stars_has_a_number_and_no_point(axes):
+    table, truth, _ = answers(n=100)
+    plot_reliability(table, truth, ax=axes)
+    counts = np.array([int(t.get_text()) for t in axes.texts[:-1]])
+    assert 0 < counts.min() < 10 <= counts.max()
+    assert len(curve(axes)[0]) == (counts >= 10).sum()
+
+
 def test_reliability_by_class_has_a_curve_each(axes):
     table, truth, _ = answers()
     plot_reliability(table, truth, by="class", ax=axes)

@@ -67,5 +67,6 @@ for ax, name in zip(axes, (ensemble, "default"), strict=True):
     answer = classify(sky.coords, ensemble=name, images=sky.images, astrometry=sky.astrometry)
     plotting.plot_radius(answer, sky.truth["radius_light"], ax=ax)
     ax.set(title=f"ensemble {answer.meta['ensemble']}", xlim=(0.1, 12), ylim=(0.1, 12))
+    ax.legend(frameon=False, loc="lower right")
 plt.show()
 folder.cleanup()

@@ -24,6 +24,7 @@ truth = sky.truth["radius_light"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(10.5, 5), layout="constrained")
 plotting.plot_radius(table, ax=left)
 plotting.plot_radius(table, truth, ax=right)
+right.legend(frameon=False, loc="lower right")
 plt.show()
 
 # %%

@@ -29,7 +29,7 @@ print(mix)
 
 # %%
 # On the diagonal a probability is what it says. The bars are the shares of the stars in each bin: most answers are
-# sure.
+# sure. Bins of fewer than ten stars have no point.
 figure, ax = plt.subplots(figsize=(5, 4.6), layout="constrained")
 plotting.plot_reliability(table, labels, ax=ax)
 plt.show()

@@ -28,7 +28,7 @@ def plot_reliability(table, truth, *, bins=10, by=None, ax=None):
     """Draw how often the answers are right against how probable they are said to be.
 
     On the diagonal a probability is what it says; below it the answers are too sure of themselves. Bars at the foot
-    are the shares of the stars in each bin.
+    are the shares of the stars in each bin; a bin of fewer than ten stars has its bar and number, and no point.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def plot_reliability(table, truth, *, bins=10, by=None, ax=None):
         Bins of the probability, of equal width from 0 to 1.
     by : {None, "class"}, optional
         Whether to draw, in place of the probability of the most probable class, that of each class against the share
-        of the stars that are of it, in the colors of the classes; bins of fewer than ten stars are then left out.
+        of the stars that are of it, in the colors of the classes.
     ax : `~matplotlib.axes.Axes`, optional
         Where to draw; the current axes if not given.
 
@@ -100,7 +100,7 @@ def plot_reliability(table, truth, *, bins=10, by=None, ax=None):
             for left, count in zip(edges, n, strict=True):
                 ax.annotate(str(count), (left + 0.5 / bins, 0.0), xytext=(0, 2), textcoords="offset points",
                             ha="center", va="bottom", fontsize="x-small", color="0.35")  # fmt: skip
-        enough = n >= (_FEWEST if by else 1)
+        enough = n >= _FEWEST
         x, y, n = x[enough], y[enough], n[enough]
         ax.errorbar(x, y, yerr=_binomial(y, n), linewidth=1.1, markersize=5, elinewidth=0.9, label=name, **style)
     if by:

@@ -140,7 +140,8 @@ def _luminosity(radius, teff):
 def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
     """Draw the radius and its standard error against a reference, with the line where both agree.
 
-    Stars without a useful parallax are open symbols, and left out of the numbers in the corner.
+    Stars without a useful parallax are open symbols, and left out of the numbers in the corner. ``ax.legend()`` names
+    the classes.
 
     Parameters
     ----------
@@ -181,7 +182,10 @@ def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
         x, y, yerr = (values[chosen & shown] for values in (reference, radius, error))
         # An error bar that reaches below zero has no place on a logarithmic axis: it ends just above.
         ax.vlines(x, np.maximum(y - yerr, 0.02 * y), y + yerr, color=style["color"], alpha=0.3)
-        for part, faces in ((chosen & useful, style["color"]), (chosen & shown & ~useful, "white")):
+        for part, faces, label in (
+            (chosen & useful, style["color"], style["label"]),
+            (chosen & shown & ~useful, "white", None),
+        ):
             edges = "white" if faces != "white" else style["color"]
             ax.scatter(
                 reference[part],
@@ -191,6 +195,7 @@ def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
                 c=faces,
                 edgecolor=edges,
                 marker=style["marker"],
+                label=label,
                 zorder=3,
             )
     outside = 0

@@ -8,12 +8,14 @@ from ._style import CLASS_COLORS, UNKNOWN_COLOR, current_axes
 __all__ = ["plot_losses"]
 
 _FIRST = "0.15"
+_SPARE = (("0.15", "-"), ("0.45", "--"), ("0.6", "-."), ("0.3", ":"), ("0.7", "-"), ("0.5", (0, (6, 2, 1, 2, 1, 2))))
 
 
 def plot_losses(table, *, column="train", ax=None):
     """Draw the loss of each member against the epoch, as in Fig. A6 of Deng et al. (2024).
 
-    Members that favor a class have its color; the balanced one is black.
+    Members that favor a class have its color; the balanced one is black. Those without a class are shades of gray, and
+    dashed in ways of their own.
 
     Parameters
     ----------
@@ -40,11 +42,14 @@ def plot_losses(table, *, column="train", ax=None):
             raise ValueError(f"the table has no column {name!r}; it has {', '.join(table.colnames)}")
     ax = current_axes(ax)
     names = np.asarray(table["member"]).astype(str)
-    spare = iter(["0.15", "0.4", "0.55", "0.7", "0.8"])
+    spare = iter(_SPARE)
     for name in dict.fromkeys(names.tolist()):
         chosen = names == name
-        color = CLASS_COLORS.get(name) or (_FIRST if name == "Base" else next(spare, UNKNOWN_COLOR))
-        ax.plot(np.asarray(table["epoch"])[chosen], np.asarray(table[column])[chosen], color=color, lw=1.2, label=name)
+        color, dashes = CLASS_COLORS.get(name, _FIRST), "-"
+        if name not in CLASS_COLORS and name != "Base":
+            color, dashes = next(spare, (UNKNOWN_COLOR, "-"))
+        epochs, losses = (np.asarray(table[key])[chosen] for key in ("epoch", column))
+        ax.plot(epochs, losses, color=color, linestyle=dashes, lw=1.2, label=name)
     ax.set_xlabel("Epoch")
     ax.set_ylabel({"train": "Training loss", "validation": "Validation loss"}.get(column, f"Validation loss: {column}"))
     if len(table):

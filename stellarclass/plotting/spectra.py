@@ -60,7 +60,9 @@ def plot_spectrum(spectrum, result=None, *, ax=None):
     ax.set_xlabel("Vacuum wavelength (Å)")
     unit = spectrum.flux.unit
     ax.set_ylabel(f"Flux density ({unit.to_string('latex_inline')})" if unit != u.one else "Flux")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize="small", frameon=False)
+    legend = ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncol=3, fontsize="small", frameon=False)
+    for line in legend.get_lines():
+        line.set_linewidth(2)  # two grays as thin as a spectrum look the same
     return ax
 
 
