@@ -3,6 +3,7 @@
 
 import contextlib
 import os
+import signal
 import time
 
 from ..exceptions import InputError
@@ -89,6 +90,19 @@ class Serial:
         """Nothing to let go of."""
 
 
+def _deafness():
+    """What lets workers leave an interrupt from the terminal, which reaches them all, to the process that has them."""
+    from distributed import WorkerPlugin
+
+    class Deaf(WorkerPlugin):
+        name = "stellarclass-deaf"
+
+        def setup(self, worker):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    return Deaf()
+
+
 class Distributed:
     """Workers of Dask; each is a process with one thread."""
 
@@ -113,6 +127,7 @@ class Distributed:
                     silence_logs="ERROR",
                 )
             self._client = Client(self._cluster, set_as_default=False)
+            self._client.register_plugin(_deafness())
         else:
             self._client = Client(scheduler, set_as_default=False)
         self._number = 0
