@@ -155,6 +155,8 @@ def test_radii_against_the_truth(axes, table):
     truth = table["radius"].unmasked.to(u.m) * 2
     plot_radius(table, truth, ax=axes)
     assert "median -0.301 dex" in axes.texts[0].get_text()
+    assert axes.get_xlabel() == r"True radius ($R_\odot$)"
+    assert axes.get_legend_handles_labels()[1] == list("AFGKM")
     with pytest.raises(ValueError, match=r"expected one radius for each of 6 rows"):
         plot_radius(table, truth[:3], ax=axes)
     with pytest.raises((TypeError, u.UnitsError)):

@@ -182,7 +182,7 @@ def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
         x, y, yerr = (values[chosen & shown] for values in (reference, radius, error))
         # An error bar that reaches below zero has no place on a logarithmic axis: it ends just above.
         ax.vlines(x, np.maximum(y - yerr, 0.02 * y), y + yerr, color=style["color"], alpha=0.3)
-        for part, faces, label in (
+        for part, faces, name in (
             (chosen & useful, style["color"], style["label"]),
             (chosen & shown & ~useful, "white", None),
         ):
@@ -195,7 +195,7 @@ def plot_radius(table, truth=None, *, min_parallax_snr=5.0, ax=None):
                 c=faces,
                 edgecolor=edges,
                 marker=style["marker"],
-                label=label,
+                label=name,
                 zorder=3,
             )
     outside = 0

@@ -8,7 +8,7 @@ from ._style import CLASS_COLORS, UNKNOWN_COLOR, current_axes
 __all__ = ["plot_losses"]
 
 _FIRST = "0.15"
-_SPARE = (("0.15", "-"), ("0.45", "--"), ("0.6", "-."), ("0.3", ":"), ("0.7", "-"), ("0.5", (0, (6, 2, 1, 2, 1, 2))))
+_SPARE = (("0.15", "--"), ("0.5", "-"), ("0.6", "-."), ("0.3", ":"), ("0.7", "--"), ("0.5", (0, (6, 2, 1, 2, 1, 2))))
 
 
 def plot_losses(table, *, column="train", ax=None):
