@@ -19,7 +19,7 @@ from stellarclass import plotting
 
 pytestmark = pytest.mark.skipif(
     not mpl.__version__.startswith("3.11."),
-    reason="the pictures were made by Matplotlib 3.11, as constraints.txt has it",
+    reason="made by Matplotlib 3.11, which constraints.txt names",
 )
 CLASSES = "AFGKM"
 picture = partial(
