@@ -9,8 +9,8 @@ from astropy import units as u
 from scipy import ndimage
 
 from ..archives.base import BANDS, FieldKey
-from ..simulate.framepsf import adaptive_moments
 from ..simulate.framesources import aperture_fluxes, detect
+from ..simulate.moments import adaptive_moments
 from ..simulate.twins import Twin, twin
 from ..stamps.cutouts import cut_field, field_psf
 from ..stamps.photometry import asinh_magnitude, asinh_magnitude_error, measure

@@ -6,7 +6,7 @@ from astropy import units as u
 from scipy.spatial import cKDTree
 
 from ..archives.base import BANDS
-from ..simulate.framepsf import adaptive_moments
+from ..simulate.moments import adaptive_moments
 from ..stamps.cutouts import cut_field
 from ..stamps.photometry import measure
 from .tellapart import center_pixels

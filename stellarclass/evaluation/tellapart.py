@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
-from ..simulate.framepsf import adaptive_moments
+from ..simulate.moments import adaptive_moments
 
 __all__ = ["FEATURES", "Verdict", "center_pixels", "chance_limit", "stamp_features", "tell_apart"]
 

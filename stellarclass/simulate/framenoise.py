@@ -7,6 +7,8 @@ import numpy as np
 from scipy import ndimage
 
 __all__ = [
+    "BLOCK",
+    "REACH",
     "FrameNoise",
     "bad_columns",
     "blank_noise",
@@ -14,14 +16,19 @@ __all__ = [
     "clipped_std",
     "measure_noise",
     "mesh_background",
+    "pixel_shape",
     "shorten",
     "sky_in_counts",
 ]
 
+BLOCK = 128
+"""Side in pixels of the blocks that are looked through for clear sky."""
+REACH = 2
+"""Pixels over which noise may be correlated."""
+
+_SKY_CELL = 8  # pixels: side of those that the sky model is given for
 _MESH = 64  # pixels: what varies more slowly is the sky model's error
 _STRIPS = 16  # parts of a row with a noise of their own
-_BLOCK = 128  # side in pixels of the blocks that are looked through for clear sky
-_REACH = 2  # pixels over which noise may be correlated
 _MANTISSA = 9  # bits that SDSS leaves of the 23 of a float32
 _INTERPOLATION = (-0.27, 0.77, 0.77, -0.27)
 """What SDSS puts in place of a bad column: this of the two on either side, as the frames themselves show."""
@@ -94,15 +101,15 @@ def measure_noise(flat, unseen, blank):
     variance = _column_variance(flat, blank)
     clear = _clear(flat, blank, variance)
     if np.count_nonzero(clear) < 10_000:
-        one = np.zeros((2 * _REACH + 1, 2 * _REACH + 1), np.float32)
-        one[_REACH, _REACH] = 1
+        one = np.zeros((2 * REACH + 1, 2 * REACH + 1), np.float32)
+        one[REACH, REACH] = 1
         return FrameNoise(variance, 0.0, 0.0, (one, one))
     variance = np.maximum(variance - unseen[clear].var(), 0.5 * variance)
     spread = np.sqrt(variance).astype(np.float32)
     middle = flat.shape[1] // 2
     halves = (slice(0, middle), slice(middle, None))
     kernels = tuple(_kernel(flat[:, h], unseen[:, h], clear[:, h]) for h in halves)
-    return FrameNoise(variance, *_shape((flat / spread)[clear], (unseen / spread)[clear]), kernels)
+    return FrameNoise(variance, *pixel_shape((flat / spread)[clear], (unseen / spread)[clear]), kernels)
 
 
 def clipped_std(values, limit=3.5):
@@ -146,8 +153,8 @@ def blank_noise(data):
         in a globular cluster the whole distribution is of stars, and whole counts make percentiles jump by 10 %.
     """
     ny, nx = data.shape
-    blocks = [data[y : y + _BLOCK, x : x + _BLOCK] for y in range(0, ny, _BLOCK) for x in range(0, nx, _BLOCK)]
-    whole = [b for b in blocks if b.size == _BLOCK**2] or [data]
+    blocks = [data[y : y + BLOCK, x : x + BLOCK] for y in range(0, ny, BLOCK) for x in range(0, nx, BLOCK)]
+    whole = [b for b in blocks if b.size == BLOCK**2] or [data]
     return float(np.percentile([clipped_std(block) for block in whole], 15))
 
 
@@ -165,8 +172,22 @@ def sky_in_counts(frame):
     """
     ny, nx = frame.data.shape
     rows, columns = frame.sky.shape
-    grid = np.meshgrid(np.linspace(0, rows - 1, ny), np.linspace(0, columns - 1, nx), indexing="ij")
-    return ndimage.map_coordinates(frame.sky, grid, order=1).astype(np.float32)
+    some = np.arange(0, ny, 16)
+    data = np.nan_to_num(frame.data[some])
+    blank = np.abs(data) < 3 * np.median(np.abs(data)) + 1e-9
+    fits = []
+    # SDSS's own coordinates (the table's XINTERP and YINTERP) and those of a grid that ends where the frame does: right
+    # is the one that leaves whole counts.
+    for places in (
+        ((np.arange(ny) + 0.5) / _SKY_CELL + 0.5, (np.arange(nx) + 0.5) / _SKY_CELL - 0.5),
+        (np.linspace(0, rows - 1, ny), np.linspace(0, columns - 1, nx)),
+    ):
+        y, x = (v.clip(0, n - 1) for v, n in zip(places, (rows, columns), strict=True))
+        level = ndimage.map_coordinates(frame.sky, np.meshgrid(y[some], x, indexing="ij"), order=1)
+        counts = data / frame.nanomaggies_per_count + level
+        fits.append((np.std((counts - np.round(counts))[blank]), y, x))
+    _, y, x = min(fits, key=lambda fit: fit[0])
+    return ndimage.map_coordinates(frame.sky, np.meshgrid(y, x, indexing="ij"), order=1).astype(np.float32)
 
 
 def mesh_background(left, blank, *, sigma):
@@ -282,17 +303,29 @@ def _clear(flat, blank, variance):
     """Blank pixels in blocks that are no noisier than their columns are."""
     ny, nx = flat.shape
     clear = np.zeros_like(blank)
-    for y in range(0, ny, _BLOCK):
-        for x in range(0, nx, _BLOCK):
-            part = (slice(y, y + _BLOCK), slice(x, x + _BLOCK))
+    for y in range(0, ny, BLOCK):
+        for x in range(0, nx, BLOCK):
+            part = (slice(y, y + BLOCK), slice(x, x + BLOCK))
             values = flat[part][blank[part]]
             if values.size > 2000 and values.var() < 1.05 * variance[part[1]].mean():
                 clear[part] = blank[part]
     return clear if np.count_nonzero(clear) > 50_000 else blank
 
 
-def _shape(values, sources):
-    """Skewness and excess kurtosis of blank pixels (N,) without those of sources (N,)."""
+def pixel_shape(values, sources):
+    """Measure how blank pixels are distributed.
+
+    Parameters
+    ----------
+    values : ndarray, shape (N,)
+    sources : ndarray, shape (N,)
+        What sources too faint to be found add to them: their share is taken out.
+
+    Returns
+    -------
+    skewness, kurtosis : float
+        The latter is the excess over a normal distribution.
+    """
     values = values - values.mean()
     spread = values.std()
     own = np.sqrt(max(spread**2 - sources.var(), 0.5 * spread**2))
@@ -316,26 +349,26 @@ def _skewed(rng, shape, skewness, kurtosis):
 def _kernel(flat, unseen, blank):
     """What white noise has to be convolved with: the readout leaves correlations of up to a few per cent."""
     ny, nx = flat.shape
-    kernel = np.zeros((2 * _REACH + 1, 2 * _REACH + 1), np.float32)
+    kernel = np.zeros((2 * REACH + 1, 2 * REACH + 1), np.float32)
     variance = flat[blank].var() if blank.any() else 0.0
-    for dy in range(_REACH + 1) if variance > 0 else ():
-        for dx in range(-_REACH, _REACH + 1):
+    for dy in range(REACH + 1) if variance > 0 else ():
+        for dx in range(-REACH, REACH + 1):
             a = (slice(dy, ny), slice(max(dx, 0), nx + min(dx, 0)))
             b = (slice(0, ny - dy), slice(max(-dx, 0), nx + min(-dx, 0)))
             both = blank[a] & blank[b]
             products = np.where(both, flat[a] * flat[b] - unseen[a] * unseen[b], 0)
             # To first order a kernel of half the correlation does it; correlations are a few per cent.
             value = 0.5 * np.clip(_low_block(products, both, variance) / variance, -0.1, 0.1)
-            kernel[_REACH + dy, _REACH + dx] = kernel[_REACH - dy, _REACH - dx] = value
-    kernel[_REACH, _REACH] = 1
+            kernel[REACH + dy, REACH + dx] = kernel[REACH - dy, REACH - dx] = value
+    kernel[REACH, REACH] = 1
     return kernel / np.sqrt((kernel**2).sum())
 
 
 def _low_block(values, good, scale):
     """Mean of the good pixels in the blocks that have least, freed of chance: sources correlate where they are only."""
-    ny, nx = (n // _BLOCK for n in values.shape)
+    ny, nx = (n // BLOCK for n in values.shape)
     blocks = [
-        v[: ny * _BLOCK, : nx * _BLOCK].reshape(ny, _BLOCK, nx, _BLOCK).sum((1, 3), dtype=float) for v in (values, good)
+        v[: ny * BLOCK, : nx * BLOCK].reshape(ny, BLOCK, nx, BLOCK).sum((1, 3), dtype=float) for v in (values, good)
     ]
     if not blocks[1].any():
         return 0.0

@@ -1,10 +1,10 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """The point-spread function of one real frame in full: its shape, how that varies over the frame, what no formula has.
 
-The composite profile of `stellarclass.stamps.psf` is round and the same everywhere. Real frames are neither: stars are
-drawn out by up to 15 %, their width changes by some per cent from edge to edge, and the profile of the median star
-differs from two Gaussians and a power law by some per cent of its peak. For a twin of a frame that nobody can tell
-from it all three have to be measured.
+The composite profile of `stellarclass.stamps.psf` is round and the same everywhere and for every star. Real frames are
+none of these: stars are drawn out by up to 15 %, their width changes by some per cent from edge to edge and, in g, by
+as much from blue stars to red ones, and the profile of the median star differs from two Gaussians and a power law by
+some per cent of its peak. For a twin of a frame that nobody can tell from it all of these have to be measured.
 """
 
 from dataclasses import dataclass, replace
@@ -13,8 +13,16 @@ import numpy as np
 from scipy import ndimage
 
 from ..stamps.psf import TYPICAL_PSF, encircled, profile
+from .moments import MEASURED_HALF, adaptive_moments, mode, moment_shapes, star_windows
 
-__all__ = ["OVERSAMPLING", "RESIDUAL_HALF", "FramePsf", "adaptive_moments", "measure_frame_psf"]
+__all__ = [
+    "OVERSAMPLING",
+    "RESIDUAL_HALF",
+    "FramePsf",
+    "fit_over_frame",
+    "measure_frame_psf",
+    "residual_image",
+]
 
 OVERSAMPLING = 4
 """Steps per pixel of the residual image."""
@@ -22,7 +30,6 @@ RESIDUAL_HALF = 9
 """Half its side in pixels."""
 
 _WING_HALF = 20  # half the side of those in which the wings are
-_HALF = 12  # half the side of the windows that are measured
 _SIDE = (RESIDUAL_HALF + 1) * OVERSAMPLING  # steps from the middle of the residual image to its rim
 _KERNEL = 1.2  # sigma of the smoothing of the residual image in steps
 _MIN_STARS = 5
@@ -40,8 +47,11 @@ class FramePsf:
         Factor on its lengths as a polynomial of place, see `terms`.
     ellipticity : ndarray, shape (2, 9)
         (a^2 - b^2) / (a^2 + b^2) along the axes and along the diagonals, likewise.
+    chromatic : ndarray, shape (3,)
+        Change of size (relative) and ellipticity for each unit of a star's color: the atmosphere blurs blue light more,
+        and disperses what a band lets pass toward the zenith.
     scatter : ndarray, shape (3,)
-        By how much single stars differ from both: relative in size, absolute in ellipticity.
+        By how much single stars differ from all that: relative in size, absolute in ellipticity.
     residual : ndarray, shape (3, G, G)
         What stars have beyond the formula, per unit flux, on a grid of `OVERSAMPLING` steps per pixel: in the middle,
         change to the right, change upward.
@@ -52,6 +62,7 @@ class FramePsf:
     profile: np.ndarray
     size: np.ndarray
     ellipticity: np.ndarray
+    chromatic: np.ndarray
     scatter: np.ndarray
     residual: np.ndarray
     shape: tuple
@@ -67,13 +78,16 @@ class FramePsf:
         legendre = [np.polynomial.legendre.legval(y, np.eye(6)[n]) for n in (3, 4, 5)]
         return np.stack([np.ones_like(x), x, y, x * x - 1 / 3, x * y, y * y - 1 / 3, *legendre])
 
-    def formula(self, x, y, dx, dy, jitter=None):
+    def formula(self, x, y, dx, dy, jitter=None, color=None):
         """Images of unit stars at x, y (M,) by the formula alone: dx, dy (M, ny, nx) are pixels from each star.
 
-        ``jitter`` (M, 3) are departures in size and ellipticity in units of `scatter`.
+        ``jitter`` (M, 3) are departures in size and ellipticity in units of `scatter`; ``color`` (M,) are in the units
+        of `chromatic`, by default 0.
         """
         t = self.terms(x, y)
         shape = np.stack([self.size @ t, *(e @ t for e in self.ellipticity)])
+        if color is not None:
+            shape = shape + self.chromatic[:, None] * np.asarray(color, float)
         if jitter is not None:
             shape = shape + self.scatter[:, None] * np.asarray(jitter).T
         size, e1, e2 = (v[:, None, None] for v in shape)
@@ -83,7 +97,7 @@ class FramePsf:
         one = np.broadcast_to(self.profile.astype(np.float32), (len(size), 6))
         return (profile(one, (r2 / size**2).astype(np.float32)) / size**2).astype(np.float32)
 
-    def star(self, x, y, half, jitter=None):
+    def star(self, x, y, half, jitter=None, color=None):
         """Images of unit stars, and the pixels in their middles.
 
         Parameters
@@ -93,6 +107,7 @@ class FramePsf:
         half : int
             Half the side of the images.
         jitter : ndarray, shape (M, 3), optional
+        color : ndarray, shape (M,), optional
             See `formula`.
 
         Returns
@@ -105,7 +120,7 @@ class FramePsf:
         axis = np.arange(-half, half + 1)
         dx = np.broadcast_to((column - x)[:, None, None] + axis, (len(x), len(axis), len(axis)))
         dy = np.broadcast_to((row - y)[:, None, None] + axis[:, None], dx.shape)
-        images = self.formula(x, y, dx, dy, jitter)
+        images = self.formula(x, y, dx, dy, jitter, color)
         reach = min(half, RESIDUAL_HALF)
         inner = slice(half - reach, half + reach + 1)
         images[:, inner, inner] += self._residual_at(x, y, column, row, reach)
@@ -123,51 +138,7 @@ class FramePsf:
         ).astype(np.float32)
 
 
-def adaptive_moments(images, *, iterations=15):
-    """Second moments of star images under a Gaussian weight of their own shape.
-
-    Parameters
-    ----------
-    images : ndarray, shape (M, W, W)
-        Background-subtracted, W odd, stars within a pixel or two of the middle.
-    iterations : int
-        As many are done for each.
-
-    Returns
-    -------
-    center : ndarray, shape (M, 2)
-        x, y relative to the middle pixel.
-    moments : ndarray, shape (M, 3)
-        xx, yy, xy of the Gaussian in pixels squared (Bernstein & Jarvis 2002, AJ 123, 583); NaN where none fits.
-    """
-    half = images.shape[-1] // 2
-    axis = np.arange(-half, half + 1, dtype=float)
-    center = np.zeros((len(images), 2))
-    moments = np.tile([2.5, 2.5, 0.0], (len(images), 1))
-    with np.errstate(all="ignore"):
-        for step in range(iterations):
-            dx, dy = axis - center[:, :1], axis - center[:, 1:]
-            xx, yy, xy = moments.T[..., None, None]
-            x, y = dx[:, None, :], dy[:, :, None]
-            weight = images * np.exp(-0.5 * (yy * x**2 - 2 * xy * x * y + xx * y**2) / (xx * yy - xy**2))
-            total = weight.sum((1, 2))
-            by_x, by_y = weight.sum(1), weight.sum(2)
-            center += 1.6 * np.stack([(by_x * dx).sum(1), (by_y * dy).sum(1)], 1) / total[:, None]
-            if step:
-                new = [(by_x * dx**2).sum(1), (by_y * dy**2).sum(1), ((weight * x).sum(2) * dy).sum(1)]
-                moments = 2 * np.stack(new, 1) / total[:, None]
-            lost = ~((moments[:, :2] > 0.2).all(1) & (moments[:, :2] < 40).all(1) & (np.abs(center) < 3).all(1))
-            lost |= moments[:, 0] * moments[:, 1] <= moments[:, 2] ** 2
-            moments[lost] = np.nan
-    return center, moments
-
-
-def _windows(data, column, row, half):
-    steps = np.arange(-half, half + 1)
-    return data[row[:, None, None] + steps[:, None], column[:, None, None] + steps].astype(float)
-
-
-def measure_frame_psf(data, x, y, *, sigma, flux_per_electron, profile):
+def measure_frame_psf(data, x, y, *, sigma, flux_per_electron, profile, color=None):
     """Measure how the PSF varies over a frame and what it has beyond the formula.
 
     Parameters
@@ -182,6 +153,8 @@ def measure_frame_psf(data, x, y, *, sigma, flux_per_electron, profile):
         Units of ``data`` per photo-electron.
     profile : ndarray, shape (6,)
         Composite profile of the median star; NaN if not known.
+    color : ndarray, shape (M,), optional
+        Of the stars, in any unit that runs over some tenths; 0 is typical. Without it the PSF is the same for all.
 
     Returns
     -------
@@ -192,16 +165,17 @@ def measure_frame_psf(data, x, y, *, sigma, flux_per_electron, profile):
     """
     base = np.asarray(profile if np.isfinite(profile).all() else TYPICAL_PSF[2], float)
     grid = 2 * _SIDE + 1
-    psf = FramePsf(base, np.eye(9)[0], np.zeros((2, 9)), np.zeros(3), np.zeros((3, grid, grid)), data.shape)
+    none = np.zeros(3)
+    psf = FramePsf(base, np.eye(9)[0], np.zeros((2, 9)), none, none, np.zeros((3, grid, grid)), data.shape)
     used = np.zeros(len(x), bool)
     if len(x) < _MIN_STARS:
         return psf, used
     column, row = np.round(x).astype(int), np.round(y).astype(int)
-    stack = _windows(data, column, row, _HALF)
+    stack = star_windows(data, column, row, MEASURED_HALF)
     center, moments = adaptive_moments(stack)
     cx, cy = column + center[:, 0], row + center[:, 1]
     size = np.sqrt(moments[:, :2].mean(1))
-    axis = np.arange(-_HALF, _HALF + 1)
+    axis = np.arange(-MEASURED_HALF, MEASURED_HALF + 1)
     radius = np.hypot(axis - center[:, 0, None, None], axis[:, None] - center[:, 1, None, None])
     total = (stack * (radius < 6)).sum((1, 2))
     noise = 10 * sigma / np.where(total > 0, total, np.nan)  # of size, relative
@@ -209,56 +183,66 @@ def measure_frame_psf(data, x, y, *, sigma, flux_per_electron, profile):
     if keep.sum() < _MIN_STARS:
         return psf, used
     # The mode of the sizes is the stars': galaxies are larger, hardly anything is smaller.
-    typical = _mode(size[keep])
+    typical = mode(size[keep])
     keep &= np.abs(size / typical - 1) < 0.08 + 2 * noise
     if keep.sum() < _MIN_STARS:
         return psf, used
-    terms = psf.terms(cx, cy)
+    color = np.zeros(len(x)) if color is None else np.asarray(color, float)
+    terms = np.concatenate([psf.terms(cx, cy), color[None]])
     weight = 1 / (noise**2 + 0.01**2)
-    size_fit, good = _fit(terms, size / typical, weight, keep, scale=1.0)
-    shapes = np.stack([moments[:, 0] - moments[:, 1], 2 * moments[:, 2]]) / (moments[:, 0] + moments[:, 1])
-    ellipticity = np.stack([_fit(terms, e, weight, good, scale=1.0)[0] for e in shapes])
-    scatter = np.array([_scatter(v - c @ terms, noise, good) for v, c in ((size / typical, size_fit),
-                        (shapes[0], ellipticity[0]), (shapes[1], ellipticity[1]))])  # fmt: skip
+    size_fit, good = fit_over_frame(terms, size / typical, weight, keep, scale=1.0)
+    shapes = moment_shapes(moments)[1:]
+    shape_fit = np.stack([fit_over_frame(terms, e, weight, good, scale=1.0)[0] for e in shapes])
     size_fit = size_fit * typical
     # What the same moments make of the formula itself: the profile is the median star's, its moments need not be.
-    image = psf.star([100.0], [100.0], _HALF)[0]
-    model_size = np.sqrt(adaptive_moments(image.astype(float))[1][0, :2].mean())
-    factor = size_fit / model_size
-    factor = np.where(np.isfinite(factor), factor, np.eye(9)[0])
-    psf = replace(psf, size=factor, ellipticity=ellipticity, scatter=scatter)
+    image = psf.star([100.0], [100.0], MEASURED_HALF)[0]
+    factor = size_fit / moment_shapes(adaptive_moments(image.astype(float))[1])[0, 0]
+    factor = np.where(np.isfinite(factor), factor, np.eye(10)[0])
+    chromatic = np.concatenate([factor[9:], shape_fit[:, 9]])
+    psf = replace(psf, size=factor[:9], ellipticity=shape_fit[:, :9], chromatic=chromatic)
     base = _wings(psf, data, cx, cy, good, sigma)
     residual = psf.residual
     for _ in range(5):
         psf = replace(psf, profile=base, residual=residual)
-        residual = residual + _residual(psf, stack, cx, cy, column, row, good, sigma, flux_per_electron)
+        residual = residual + residual_image(psf, stack, cx, cy, column, row, good, color, sigma, flux_per_electron)
     psf = replace(psf, residual=residual)
     # The grid of the residual blurs by some thousandths: as wide as the stars are is what the images have to be.
-    model = adaptive_moments(psf.star(cx[good], cy[good], _HALF)[0].astype(float))[1]
-    excess = np.nanmedian(size[good] / np.sqrt(model[:, :2].mean(1)))
-    tilt = np.stack([model[:, 0] - model[:, 1], 2 * model[:, 2]]) / (model[:, 0] + model[:, 1])
+    images = psf.star(cx[good], cy[good], MEASURED_HALF, color=color[good])[0].astype(float)
+    model = moment_shapes(adaptive_moments(images)[1])
+    seen = np.stack([size, *shapes])[:, good]
+    excess = np.nanmedian(seen[0] / model[0])
     ellipticity = psf.ellipticity.copy()
-    ellipticity[:, 0] += np.nanmedian(shapes[:, good] - tilt, axis=1)
+    ellipticity[:, 0] += np.nanmedian(seen - model, axis=1)[1:]
     if 0.97 < excess < 1.03:
         psf = replace(psf, size=psf.size * excess, ellipticity=ellipticity)
+    scatter = _scatter(seen, model, images * total[good, None, None], noise[good], sigma, flux_per_electron)
+    psf = replace(psf, scatter=scatter)
     return psf, good
 
 
-def _mode(values):
-    """Middle of the densest third of the values."""
-    ordered = np.sort(values)
-    width = max(len(ordered) // 3, 2)
-    spans = ordered[width - 1 :] - ordered[: len(ordered) - width + 1]
-    start = int(np.argmin(spans))
-    return float(np.median(ordered[start : start + width]))
+_PRIORS = np.array([0.03, 0.03, 0.02, 0.02, 0.02, 0.015, 0.015, 0.015, 0.05])
+"""How much size (relative) and ellipticity change over a frame, for each polynomial but the first; and with color."""
 
 
-_PRIORS = np.array([0.03, 0.03, 0.02, 0.02, 0.02, 0.015, 0.015, 0.015])
-"""How much size (relative) and ellipticity change over a frame, for each polynomial but the first."""
+def fit_over_frame(terms, values, weight, keep, *, scale):
+    """Fit a measurement of stars by a polynomial of place and by color.
 
+    Parameters
+    ----------
+    terms : ndarray, shape (10, M)
+        Those of `FramePsf.terms`, then the stars' colors.
+    values, weight : ndarray, shape (M,)
+    keep : ndarray of bool, shape (M,)
+        The stars to be used.
+    scale : float
+        By how much more than usual all coefficients but the first may differ from zero.
 
-def _fit(terms, values, weight, keep, *, scale):
-    """Coefficients of `FramePsf.terms`, all but the first held to zero within `_PRIORS`. Also who was not clipped."""
+    Returns
+    -------
+    coefficients : ndarray, shape (10,)
+    keep : ndarray of bool, shape (M,)
+        Those that were not clipped.
+    """
     keep = keep & np.isfinite(values)
     ridge = np.diag(np.concatenate([[0], 1 / (_PRIORS * scale) ** 2]))
     for _ in range(5):
@@ -276,13 +260,20 @@ def _fit(terms, values, weight, keep, *, scale):
     return coefficients, keep
 
 
-def _scatter(off, noise, good):
-    """Scatter of stars beyond their noise (that of size is taken for all)."""
-    rows = np.flatnonzero(good & (noise < 0.012) & np.isfinite(off))
-    if len(rows) < 10:
-        return 0.008
-    total = 1.4826 * np.median(np.abs(off[rows]))
-    return float(np.sqrt(max(total**2 - np.median(noise[rows]) ** 2, 0)))
+def _scatter(seen, model, images, noise, sigma, flux_per_electron):
+    """How stars' shapes (3, M) scatter about the model's beyond what noise does to images of the model."""
+    bright = noise < 0.012
+    if bright.sum() < 10:
+        return np.full(3, 0.008)
+    images = images[bright]
+    spread = np.sqrt(sigma**2 + flux_per_electron * np.maximum(images, 0))
+    # Always the same noise, so that a frame always has the same PSF.
+    noisy = images + spread * np.random.default_rng(len(images)).standard_normal(images.shape)
+    by_noise = moment_shapes(adaptive_moments(noisy)[1]) - model[:, bright]
+    off = seen[:, bright] - model[:, bright]
+    off[0], by_noise[0] = off[0] / model[0, bright], by_noise[0] / model[0, bright]
+    whole, chance = ((1.4826 * np.nanmedian(np.abs(v), axis=1)) ** 2 for v in (off, by_noise))
+    return np.sqrt(np.maximum(whole - chance, 0))
 
 
 def _wings(psf, data, cx, cy, good, sigma):
@@ -292,7 +283,7 @@ def _wings(psf, data, cx, cy, good, sigma):
     ny, nx = psf.shape
     inner = (column >= _WING_HALF) & (column < nx - _WING_HALF) & (row >= _WING_HALF) & (row < ny - _WING_HALF)
     rows, column, row = rows[inner], column[inner], row[inner]
-    stack = _windows(data, column, row, _WING_HALF)
+    stack = star_windows(data, column, row, _WING_HALF)
     axis = np.arange(-_WING_HALF, _WING_HALF + 1)
     radius = np.hypot(axis + (column - cx[rows])[:, None, None], axis[:, None] + (row - cy[rows])[:, None, None])
     flux = (stack * np.clip(5.5 - radius, 0, 1)).sum((1, 2)) / encircled(psf.profile, 5.0)
@@ -320,17 +311,38 @@ def _wings(psf, data, cx, cy, good, sigma):
     return base
 
 
-def _residual(psf, stack, cx, cy, column, row, good, sigma, flux_per_electron):
-    """Weighted mean of what is left of the stars, as a linear function of place, on the fine grid."""
+def residual_image(psf, stack, cx, cy, column, row, good, color, sigma, flux_per_electron):
+    """Average what is left of stars when those of a PSF are taken out.
+
+    Parameters
+    ----------
+    psf : FramePsf
+    stack : ndarray, shape (M, 25, 25)
+        Windows around the stars, see `~stellarclass.simulate.moments.star_windows`.
+    cx, cy : ndarray, shape (M,)
+        Where the stars are.
+    column, row : ndarray of int, shape (M,)
+        Middles of the windows.
+    good : ndarray of bool, shape (M,)
+        The stars to be used.
+    color : ndarray, shape (M,)
+    sigma, flux_per_electron : float
+        See `measure_frame_psf`.
+
+    Returns
+    -------
+    ndarray, shape (3, G, G)
+        Weighted mean as a linear function of place, on the fine grid, as far as it stands out of the noise.
+    """
     grid = 2 * _SIDE + 1
     sums, products = np.zeros((3, 3, grid, grid)), np.zeros((3, grid, grid))
     rows = np.flatnonzero(good)
-    images, columns, lines = psf.star(cx[rows], cy[rows], _HALF)
+    images, columns, lines = psf.star(cx[rows], cy[rows], MEASURED_HALF, color=color[rows])
     # The rounded center may be a pixel off the window's middle; these are few and are left out.
     same = (columns == column[rows]) & (lines == row[rows])
     rows, images = rows[same], images[same]
     terms = psf.terms(cx[rows], cy[rows])[:3]
-    axis = np.arange(-_HALF, _HALF + 1)
+    axis = np.arange(-MEASURED_HALF, MEASURED_HALF + 1)
     inside = np.abs(axis) <= RESIDUAL_HALF
     for k, (i, star) in enumerate(zip(rows, images, strict=True)):
         dx, dy = axis + column[i] - cx[i], axis + row[i] - cy[i]

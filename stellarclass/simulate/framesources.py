@@ -4,7 +4,10 @@
 import numpy as np
 from scipy import ndimage
 
-__all__ = ["aperture_fluxes", "detect", "fit_fluxes", "paint"]
+__all__ = ["MOST_SOURCES", "aperture_fluxes", "detect", "fit_fluxes", "glare", "leftovers", "outshone", "paint"]
+
+MOST_SOURCES = 20000
+"""Of one frame; half a globular cluster has 15,000."""
 
 _HALVES = (8, 16, 25, 45)
 """Half the side of the window that a source's profile fills ..."""
@@ -12,6 +15,7 @@ _HALF_LIMITS = (100.0, 1000.0, 30000.0)
 """... from these fluxes on, in units of the sky's noise per pixel."""
 _CORE = 4.0  # pixels within which fluxes are fitted
 _CHUNK = 400
+_MODEL_ERROR = 0.1  # of a star's light that may be left beside its core: 3 % of its width, or 0.03 pixel
 
 
 def detect(data, *, sigma, threshold=5.0, width=1.2):
@@ -48,7 +52,7 @@ def detect(data, *, sigma, threshold=5.0, width=1.2):
     return x + shift[0], y + shift[1]
 
 
-def _windows(psf, x, y, size, jitter=None):
+def _windows(psf, x, y, size, jitter=None, color=None):
     """(index, slices of the frame, image of a unit star there) of each source, ``size`` its flux over the noise."""
     ny, nx = psf.shape
     which = np.digitize(np.nan_to_num(size), _HALF_LIMITS)
@@ -57,7 +61,8 @@ def _windows(psf, x, y, size, jitter=None):
         rows = np.flatnonzero(which == number)
         for start in range(0, len(rows), _CHUNK):
             chunk = rows[start : start + _CHUNK]
-            images, column, row = psf.star(x[chunk], y[chunk], half, None if jitter is None else jitter[chunk])
+            own = (None if v is None else v[chunk] for v in (jitter, color))
+            images, column, row = psf.star(x[chunk], y[chunk], half, *own)
             left, low = column - half, row - half
             x0, x1 = np.maximum(left, 0), np.minimum(left + 2 * half + 1, nx)
             y0, y1 = np.maximum(low, 0), np.minimum(low + 2 * half + 1, ny)
@@ -68,7 +73,7 @@ def _windows(psf, x, y, size, jitter=None):
     return found
 
 
-def paint(psf, x, y, flux, *, sigma, jitter=None):
+def paint(psf, x, y, flux, *, sigma, jitter=None, color=None):
     """Noise-free image of stars.
 
     Parameters
@@ -79,6 +84,7 @@ def paint(psf, x, y, flux, *, sigma, jitter=None):
     sigma : float
         Standard deviation of blank sky: how far a star's wings are drawn follows from its flux over this.
     jitter : ndarray, shape (M, 3), optional
+    color : ndarray, shape (M,), optional
         See `stellarclass.simulate.framepsf.FramePsf.formula`.
 
     Returns
@@ -87,7 +93,7 @@ def paint(psf, x, y, flux, *, sigma, jitter=None):
     """
     image = np.zeros(psf.shape, np.float32)
     x, y, flux = (np.asarray(v, float) for v in (x, y, flux))
-    for i, where, star in _windows(psf, x, y, np.abs(flux) / sigma, jitter):
+    for i, where, star in _windows(psf, x, y, np.abs(flux) / sigma, jitter, color):
         image[where] += np.float32(flux[i]) * star
     return image
 
@@ -114,7 +120,8 @@ def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=
     anchors : ndarray of int, optional
         Sources that tell how all are shifted; by default the brightest.
     color : ndarray, shape (M,), optional
-        Some color of each source, 0 where it is not known: the atmosphere shifts blue stars against red ones.
+        Some color of each source, 0 where it is not known: the atmosphere shifts blue stars against red ones, and the
+        PSF changes with it.
 
     Returns
     -------
@@ -133,10 +140,13 @@ def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=
             np.flatnonzero(flux > 60 * sigma)[:800] if anchors is None or len(anchors) < 20 else np.asarray(anchors)
         )
         for _ in range(2):
-            own, error, _, _, left = fit_fluxes(data, psf, x[bright], y[bright], sigma=sigma, good=good, passes=2)
+            hue = None if color is None else color[bright]
+            own, error, _, _, left = fit_fluxes(
+                data, psf, x[bright], y[bright], sigma=sigma, good=good, passes=2, color=hue
+            )
             signal = own / np.where(error > 0, error, np.nan)
             shifts = np.full((len(x), 2), np.nan)
-            shifts[bright] = _shifts(psf, left, x[bright], y[bright], own, signal > 20, good)
+            shifts[bright] = _shifts(psf, left, x[bright], y[bright], own, signal > 20, good, hue)
             smooth = _smooth(psf, x, y, shifts, color)
             # Their own place counts as far as it is certain: bands are registered to each other to 0.03 pixel.
             share = 0.03**2 / (0.03**2 + (1.2 / signal) ** 2)
@@ -144,11 +154,95 @@ def fit_fluxes(data, psf, x, y, *, sigma, good=None, passes=3, move=None, color=
             smooth[bright] += np.where(np.abs(off).max(1, keepdims=True) < 0.15, off, 0)
             x, y = x + smooth[:, 0], y + smooth[:, 1]
     elif move == "each":
-        flux, error, left = _descend(data, psf, x, y, flux / sigma, good, 2, sigma)
-        shifts = np.nan_to_num(_shifts(psf, left, x, y, flux, flux > 10 * np.nan_to_num(error, nan=np.inf), good))
+        flux, error, left = _descend(data, psf, x, y, flux / sigma, good, 2, sigma, color)
+        wanted = flux > 10 * np.nan_to_num(error, nan=np.inf)
+        shifts = np.nan_to_num(_shifts(psf, left, x, y, flux, wanted, good, color))
         x, y = x + shifts[:, 0], y + shifts[:, 1]
-    flux, error, left = _descend(data, psf, x, y, flux / sigma, good, passes, sigma)
+    flux, error, left = _descend(data, psf, x, y, flux / sigma, good, passes, sigma, color)
     return np.where(np.isfinite(error), flux, np.nan), error, x, y, left
+
+
+def glare(light, *, sigma, flux_per_electron, width):
+    """What a source has to stand out of where others shine.
+
+    Parameters
+    ----------
+    light : ndarray, shape (ny, nx)
+        That of known sources.
+    sigma, flux_per_electron, width : float
+        See `leftovers`.
+
+    Returns
+    -------
+    ndarray, shape (ny, nx)
+        Noise of the sky, photon noise, and the PSF's error.
+    """
+    model = ndimage.gaussian_filter(np.maximum(light, 0), width)
+    return np.sqrt(sigma**2 + flux_per_electron * model + (_MODEL_ERROR * model) ** 2)
+
+
+def outshone(noise, psf, x, y, flux, *, sigma, width):
+    """Whether sources would be found on blank sky, but not where they are.
+
+    Parameters
+    ----------
+    noise : ndarray, shape (ny, nx)
+        As `glare` returns it.
+    psf : `~stellarclass.simulate.framepsf.FramePsf`
+    x, y, flux : ndarray, shape (M,)
+    sigma, width : float
+        See `leftovers`.
+
+    Returns
+    -------
+    ndarray of bool, shape (M,)
+        False off the frame.
+    """
+    ny, nx = psf.shape
+    image = psf.star([nx / 2], [ny / 2], 8)[0][0]
+    peak = flux * ndimage.gaussian_filter(image, width)[8, 8]
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    inside = (column >= 0) & (column < nx) & (row >= 0) & (row < ny)
+    level = 5 * noise[row.clip(0, ny - 1), column.clip(0, nx - 1)] / (2 * np.sqrt(np.pi) * width)
+    return inside & (peak > 5 * sigma / (2 * np.sqrt(np.pi) * width)) & (peak < level)
+
+
+def leftovers(left, light, psf, *, sigma, flux_per_electron, width, good):
+    """Sources that stand out when those of a list are gone: objects of this band's own, rims of galaxies.
+
+    Parameters
+    ----------
+    left, light : ndarray, shape (ny, nx)
+        The frame without the sources of the list, and what was taken out. Under a star stands its own photon noise,
+        and what its PSF differs by from that of its place: only what is more than both counts. A twin that had these
+        as sources would have them twice, and only those that are too bright.
+    psf : `~stellarclass.simulate.framepsf.FramePsf`
+    sigma : float
+        Standard deviation of blank sky.
+    flux_per_electron : float
+        Units of ``left`` per photo-electron.
+    width : float
+        Sigma of the PSF in pixels.
+    good : ndarray of bool, shape (ny, nx)
+        Pixels to be believed.
+
+    Returns
+    -------
+    sources : ndarray, shape (3, M)
+        x, y, flux; at most `MOST_SOURCES`.
+    left : ndarray, shape (ny, nx), float32
+        The frame without these either.
+    """
+    noise = glare(light, sigma=sigma, flux_per_electron=flux_per_electron, width=width)
+    usable = np.where(good, left, 0)
+    x, y = detect(usable, sigma=sigma, width=width)
+    column, row = np.round(x).astype(int), np.round(y).astype(int)
+    certain = ndimage.gaussian_filter(usable / noise, width, truncate=3)[row, column] > 5 / (2 * np.sqrt(np.pi) * width)
+    x, y = x[certain][:MOST_SOURCES], y[certain][:MOST_SOURCES]
+    if not len(x):
+        return np.zeros((3, 0)), left
+    flux, _, x, y, left = fit_fluxes(left, psf, x, y, sigma=sigma, good=good, passes=2)
+    return np.stack([x, y, np.nan_to_num(flux)]), left
 
 
 def _smooth(psf, x, y, shifts, color):
@@ -192,9 +286,9 @@ def aperture_fluxes(data, x, y):
     return box[np.round(y).astype(int).clip(0, ny - 1), np.round(x).astype(int).clip(0, nx - 1)]
 
 
-def _descend(data, psf, x, y, size, good, passes, sigma):
+def _descend(data, psf, x, y, size, good, passes, sigma, color):
     """Least squares by going through the sources one by one, the brightest first."""
-    windows = sorted(_windows(psf, x, y, size), key=lambda w: -size[w[0]])
+    windows = sorted(_windows(psf, x, y, size, color=color), key=lambda w: -size[w[0]])
     flux = np.zeros(len(x))
     error = np.full(len(x), np.nan)
     left = np.array(data, np.float32)
@@ -237,11 +331,12 @@ def _core(where, x, y):
     return np.clip(_CORE + 0.5 - np.sqrt(dx**2 + (dy**2)[:, None]), 0, 1).astype(np.float32)
 
 
-def _shifts(psf, left, x, y, flux, wanted, good):
+def _shifts(psf, left, x, y, flux, wanted, good, color):
     """How far sources stand from where they were taken out, by the dipoles that they left: shape (M, 2)."""
     result = np.full((len(x), 2), np.nan)
     rows = np.flatnonzero(wanted)
-    for k, where, star in _windows(psf, x[rows], y[rows], np.zeros(len(rows))):
+    hue = None if color is None else color[rows]
+    for k, where, star in _windows(psf, x[rows], y[rows], np.zeros(len(rows)), color=hue):
         if min(star.shape) < 2 * _HALVES[0]:
             continue
         i = rows[k]

@@ -1,11 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Sources of a frame: found where they are, measured with their neighbors taken out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stellarclass.simulate.framepsf import measure_frame_psf
-from stellarclass.simulate.framesources import aperture_fluxes, detect, fit_fluxes, paint
+from stellarclass.simulate.framesources import aperture_fluxes, detect, fit_fluxes, glare, leftovers, outshone, paint
 from stellarclass.stamps.psf import TYPICAL_PSF
 
 SHAPE, SIGMA = (240, 300), 0.03
@@ -85,3 +87,30 @@ def test_a_source_without_a_good_pixel_has_no_flux(psf):
     assert np.isnan(flux[0])
     assert np.isnan(error[0])
     assert np.isfinite(flux[1])
+
+
+def test_a_star_wider_than_others_is_one_star_and_its_companion_another(psf):
+    """What is left of a star whose shape differs by 3 % is 20 times the noise, and no source."""
+    truth = replace(psf, scatter=np.full(3, 0.03))
+    places, flux = ([100.2, 200.4], [100.7, 150.1]), np.array([400.0, 400.0])
+    jitter = np.array([[1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])
+    image = paint(truth, *places, flux, sigma=SIGMA, jitter=jitter)
+    image += paint(psf, [205.0], [152.0], [20.0], sigma=SIGMA)
+    *_, left = fit_fluxes(noisy(image), psf, *places, sigma=SIGMA)
+    assert np.abs(left[90:112, 90:112]).max() > 20 * SIGMA
+    known = {"sigma": SIGMA, "flux_per_electron": 1e-3, "width": 1.2, "good": np.ones(SHAPE, bool)}
+    (x, y, found), rest = leftovers(left, image - left, psf, **known)
+    assert len(x) == 1
+    assert np.hypot(x[0] - 205.0, y[0] - 152.0) < 0.7
+    assert found[0] == pytest.approx(20, rel=0.4)
+    assert np.abs(rest[150:155, 204:207]).max() < np.abs(left[150:155, 204:207]).max()
+
+
+def test_beside_a_bright_star_faint_ones_are_lost_that_would_be_seen_elsewhere(psf):
+    light = paint(psf, [150.0], [120.0], [500.0], sigma=SIGMA)
+    noise = glare(light, sigma=SIGMA, flux_per_electron=1e-3, width=1.2)
+    assert noise[10, 10] == pytest.approx(SIGMA, rel=0.01)
+    x, y = np.array([152.0, 20.0, 20.0, 152.0, -30.0]), np.array([121.0, 20.0, 60.0, 122.0, 20.0])
+    flux = np.array([2.0, 2.0, 0.2, 400.0, 2.0])  # lost, seen, too faint anywhere, as bright as the star, off the frame
+    lost = outshone(noise, psf, x, y, flux, sigma=SIGMA, width=1.2)
+    np.testing.assert_array_equal(lost, [True, False, False, False, False])
