@@ -127,7 +127,8 @@ def run_survey(
         # What is wrong with the settings shows before there are workers.
         if settings.pixels == "stamps":
             stamps.require(queue.units())
-        pin(layout, worker_classifier(settings, key), settings, plan)
+        kept = stamps.first() if settings.pixels == "stamps" else None
+        pin(layout, worker_classifier(settings, key), settings, plan, stamps=kept)
         executor = stack.enter_context(make_executor(workers, scheduler))
         settings = settings.shared(executor.workers, cores=executor.cores)
         done = _Done(layout)
@@ -236,6 +237,11 @@ class _Stamps:
         reserved = self._reserved.pop(unit, None)
         if reserved is not None:
             self._left += reserved - (manifest or {}).get("stamps_bytes", 0)
+
+    def first(self):
+        """Where the first stamps that are kept lie."""
+        paths = map(self._layout.stamps, range(len(self._rows)))
+        return next((path for path in paths if path.is_file()), None)
 
     def require(self, units):
         lacking = [unit for unit in units if not self._layout.stamps(unit).is_file()]

@@ -9,8 +9,9 @@ from .. import __version__
 from .._config import Conf, conf
 from ..exceptions import InputError
 from .layout import read_json, write_json
+from .stampstore import read_about
 
-__all__ = ["RunSettings", "load_run", "pin"]
+__all__ = ["RunSettings", "check_stamps", "load_run", "observed_with", "pin"]
 
 PIXELS = ("archive", "stamps", "both")
 
@@ -117,6 +118,15 @@ class RunSettings:
         settings["bandwidth"] /= workers
         return replace(self, settings=settings, threads=self.threads or max(1, cores // workers))
 
+    def _names(self, what):
+        """Whether a part of `observed_with` is not left to its default."""
+        named = {
+            "image_release": (self.images,),
+            "astrometry_release": (self.astrometry, self.zero_point),
+            "match_radius": (self.match_radius,),
+        }
+        return any(value is not None for value in named[what])
+
     def classifier_options(self):
         """Keyword arguments of `~stellarclass.Classifier` that are not sources."""
         names = ("ensemble", "label_system", "class_prior", "device", "batch_size", "match_radius")
@@ -135,7 +145,49 @@ def current_settings():
     return {name: getattr(conf, name) for name in dir(Conf) if isinstance(vars(Conf).get(name), ConfigItem)}
 
 
-def pin(layout, classifier, settings, plan):
+def observed_with(classifier):
+    """What decides the pixels and the astrometry of a star: what stamps that are kept must have in common with a run.
+
+    Parameters
+    ----------
+    classifier : `~stellarclass.Classifier`
+
+    Returns
+    -------
+    dict
+    """
+    return {
+        "match_radius": float(classifier.match_radius.to_value("arcsec")),
+        "image_release": classifier.images.name,
+        "astrometry_release": classifier.astrometry.name if classifier.astrometry is not False else None,
+    }
+
+
+def check_stamps(path, about, run):
+    """Refuse stamps that were made with something else than a run.
+
+    Parameters
+    ----------
+    path : path-like
+        Of the stamps.
+    about : dict
+        What they were made with.
+    run : dict
+        What the answers are said to be made with.
+
+    Raises
+    ------
+    stellarclass.exceptions.InputError
+    """
+    for name in ("image_release", "astrometry_release", "match_radius"):
+        if name not in about or about[name] != run[name]:
+            raise InputError(
+                f"the stamps in {fspath(path)} were made with {name} {about.get(name)!r}, this run has {run[name]!r}; "
+                "name nothing else than they were made with, or ask the archive (--pixels archive)"
+            )
+
+
+def pin(layout, classifier, settings, plan, *, stamps=None):
     """Hold what decides the answers: a run that goes on must go on with the same.
 
     Parameters
@@ -145,6 +197,8 @@ def pin(layout, classifier, settings, plan):
         Made of the settings.
     settings : RunSettings
     plan : SurveyPlan
+    stamps : path-like, optional
+        Stamps that take the place of the archive: what was not named is as they were made.
 
     Returns
     -------
@@ -166,11 +220,13 @@ def pin(layout, classifier, settings, plan):
         "class_prior": classifier.class_prior,
         "class_set_level": classifier.ensemble.card.levels["class_set"],
         "radius_level": classifier.ensemble.card.levels["radius_interval"],
-        "match_radius": float(classifier.match_radius.to_value("arcsec")),
-        "image_release": classifier.images.name,
-        "astrometry_release": classifier.astrometry.name if classifier.astrometry is not False else None,
         "pixels": settings.pixels,
+        **observed_with(classifier),
     }
+    if stamps is not None:
+        about = read_about(stamps)
+        ours |= {name: value for name, value in about.items() if not settings._names(name)}
+        check_stamps(stamps, about, ours)
     theirs = read_json(layout.run)
     if theirs is None:
         if any(layout.manifest(0).parents[1].rglob("*.json")):

@@ -5,6 +5,7 @@ One Parquet file a unit of work, written as the stars are cut. Half precision ho
 is below the photon noise of all that SDSS did not saturate, and the faintest sky to 1e-7 nanomaggies.
 """
 
+import json
 from dataclasses import fields
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..stamps.base import STAMP_SIZE, Stamps
 from . import arrowfile
 from .layout import unfinished
 
-__all__ = ["BYTES_PER_STAR", "StampWriter", "read_stamps", "stored_flags"]
+__all__ = ["BYTES_PER_STAR", "StampWriter", "read_about", "read_stamps", "stored_flags"]
 
 _PIXELS = 5 * STAMP_SIZE * STAMP_SIZE
 BYTES_PER_STAR = 3 * _PIXELS
@@ -23,6 +24,7 @@ BYTES_PER_STAR = 3 * _PIXELS
 _HALF_MAX = np.float32(np.finfo(np.float16).max)
 _SHAPES = {"offsets": (5, 2), "sky_sigma": (5,), "flux_per_electron": (5,), "psf": (5, 6)}
 _ASTROMETRY = [field.name for field in fields(Astrometry)]
+_ABOUT = b"stellarclass"
 _INTEGERS = ("source_id", "match_count", "flags")
 
 
@@ -49,14 +51,18 @@ class StampWriter:
     ----------
     path : `~pathlib.Path`
         The file appears when all is well at the end.
+    about : dict
+        What the stamps are made with, see `~stellarclass.survey.settings.observed_with`.
     """
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, path, about):
+        self.path, self._about = path, about
 
     def __enter__(self):
         self._file = unfinished(self.path)
-        self._writer = arrowfile.writer(self._file.__enter__(), _schema())
+        self._writer = arrowfile.writer(
+            self._file.__enter__(), _schema().with_metadata({_ABOUT: json.dumps(self._about)})
+        )
         self._rows = []
         return self
 
@@ -118,6 +124,23 @@ def _binary(values, kind):
     import pyarrow as pa
 
     return pa.FixedSizeBinaryArray.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def read_about(path):
+    """What the stamps of a unit were made with.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    dict
+        As `StampWriter` got it.
+    """
+    from pyarrow import parquet
+
+    return json.loads((parquet.read_schema(path).metadata or {}).get(_ABOUT, b"{}"))
 
 
 def read_stamps(path):

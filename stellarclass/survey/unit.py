@@ -23,7 +23,8 @@ from ..nets.threads import limited_threads
 from ..results import Results
 from ..stamps.base import Stamps
 from . import part, stampstore, targetfile
-from .layout import Layout, digest
+from .layout import Layout, digest, read_json
+from .settings import check_stamps, observed_with
 
 __all__ = ["UnitClassifier", "forget_classifier", "reason_of", "run_unit", "worker_classifier"]
 
@@ -282,12 +283,14 @@ def run_unit(root, results, unit, targets_sha256, settings, key, *, keep_stamps=
             raise InputError(f"no stamps of unit {unit} were kept; pixels='both' asks the archive for them")
         todo = np.arange(len(numbers))
         if stored:
+            check_stamps(layout.stamps(unit), stampstore.read_about(layout.stamps(unit)), read_json(layout.run))
             table, failures = classifier.classify_stored(targets, layout.stamps(unit))
         elif whole:
             todo = _to_do_again(layout, unit, manifest, targets)
             table, failures = classifier.classify_targets(targets[todo])
         elif keep_stamps and not layout.stamps(unit).is_file():
-            with contextlib.suppress(_NotKept), stampstore.StampWriter(layout.stamps(unit)) as store:
+            about = observed_with(classifier)
+            with contextlib.suppress(_NotKept), stampstore.StampWriter(layout.stamps(unit), about) as store:
                 table, failures = classifier.classify_targets(targets, store=store)
                 if failures:
                     raise _NotKept  # kept stamps are those of a unit without failures

@@ -12,7 +12,7 @@ from stellarclass.exceptions import InputError
 from stellarclass.stamps.base import Stamps
 from stellarclass.survey import RunSettings, read_results, run_survey, survey_status, verify_survey
 from stellarclass.survey.layout import Layout
-from stellarclass.survey.stampstore import BYTES_PER_STAR, StampWriter, read_stamps, stored_flags
+from stellarclass.survey.stampstore import BYTES_PER_STAR, StampWriter, read_about, read_stamps, stored_flags
 from stellarclass.targets import Targets
 
 
@@ -32,11 +32,11 @@ def test_stamps_come_back_in_half_precision(tmp_path):
     gaia.source_id[:], gaia.parallax[:] = 2**62 + np.arange(3), 1 / 3
     targets = Targets(np.arange(5.0), np.arange(5.0))
     targets.flags[[0, 3]] = flags.NO_IMAGE, flags.AMBIGUOUS_FIELD
-    with StampWriter(tmp_path / "s.parquet") as store:
+    with StampWriter(tmp_path / "s.parquet", {"match_radius": 3.0}) as store:
         store.add(np.array([3, 1, 2]), targets, stamps, gaia)
         store.finish(targets)
     ((rows, again, found),) = read_stamps(tmp_path / "s.parquet")
-    assert rows.tolist() == [3, 1, 2]
+    assert rows.tolist() == [3, 1, 2] and read_about(tmp_path / "s.parquet") == {"match_radius": 3.0}
     assert np.allclose(again.images, np.clip(stamps.images, -65504, 65504), rtol=5e-4, atol=1e-7)
     for name in ("masks", "offsets", "sky_sigma", "flux_per_electron", "psf", "epoch", "flags"):
         a, b = getattr(again, name), getattr(stamps, name)
@@ -65,6 +65,16 @@ def test_a_second_ensemble_runs_without_the_archive(sky, planned, undisturbed, t
     known = ~stored["radius"].mask
     assert known.sum() == 25 and np.allclose(stored["radius"][known] / direct["radius"][known], 1, atol=2e-3)
     assert stored.meta["label_system"] == "pecaut_mamajek"
+    for name in ("image_release", "astrometry_release", "match_radius"):  # what the stamps were made with
+        assert stored.meta[name] == direct.meta[name]
+    other = dataclasses.replace(other, astrometry=str(sky.root / "gaia.ecsv"))
+    for number, (change, said) in enumerate((
+        ({"astrometry": False}, r"astrometry_release 'gaia\.ecsv.*', this run has None"),
+        ({"match_radius": 1 * u.arcsec}, "match_radius 3.0, this run has 1.0"),
+        ({"images": str(sky.root), "pixels": "both"}, "image_release 'SDSS DR17', this run has 'SDSS frames in"),
+    )):  # fmt: skip
+        with pytest.raises(InputError, match=said):
+            run(planned, dataclasses.replace(other, **change), results=f"other{number}")
     assert survey_status(planned).stamps_units == 3
 
 
