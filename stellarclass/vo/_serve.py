@@ -4,7 +4,7 @@
 import shutil
 import tempfile
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from secrets import token_urlsafe
@@ -115,6 +115,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     served = {}  # noqa: RUF012 - replaced for each server
     timeout = 60  # seconds of silence
+
+    def handle(self):
+        with suppress(OSError):  # who fetches may go away in the middle, or fall silent
+            super().handle()
 
     def do_GET(self):
         self._serve(body=True)

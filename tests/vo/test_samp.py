@@ -16,6 +16,7 @@ from stellarclass import vo
 from stellarclass.exceptions import InputError, SampError, StellarclassWarning
 from stellarclass.vo import samp
 from stellarclass.vo._hub import printable, within
+from stellarclass.vo._serve import served_tables
 
 # pyvo's hub says so, in a thread of its own, when a client has left before its message came.
 pytestmark = pytest.mark.filterwarnings("ignore::pyvo.samp.SAMPWarning")
@@ -34,6 +35,16 @@ def test_a_table_comes_as_it_went(desktop):
     assert params["name"] == "M2" and params["table-id"] == "m2-1"
     assert table["source_id"].tolist() == [2**60, 2**60 + 1, 2**60 + 2]
     assert table["radius"].unit == u.solRad and table.meta["label_system"] == "sdss"
+
+
+def test_who_fetches_may_leave_in_the_middle(capfd):
+    with served_tables(QTable({"a": np.zeros(2_000_000)})) as shelf:  # more than lies between the two
+        with urllib.request.urlopen(shelf.address("fits")) as answer:
+            answer.read(10)
+        for thread in threading.enumerate():
+            if "process_request_thread" in thread.name:
+                thread.join(10)
+    assert capfd.readouterr().err == ""
 
 
 def test_the_address_ends_with_the_sending(desktop):
