@@ -14,7 +14,14 @@ from astropy.table import Table
 from ..columns import find_column, read_numbers
 from ..exceptions import InputError
 
-__all__ = ["DEFAULT_ORDER", "field_footprint", "inside_footprint", "polygon_footprint", "read_footprint"]
+__all__ = [
+    "DEFAULT_ORDER",
+    "field_footprint",
+    "from_great_circle",
+    "inside_footprint",
+    "polygon_footprint",
+    "read_footprint",
+]
 
 __doctest_requires__ = {"field_footprint": ["mocpy"]}
 
@@ -93,7 +100,7 @@ def field_footprint(fields, *, order=DEFAULT_ORDER):
     lat = np.stack([lat0 - margin, lat0 - margin, lat1 + margin, lat1 + margin], axis=1)
     side = np.stack([-margin, margin, margin, -margin], axis=1) / np.cos(np.radians(lat))
     lon = np.stack([lon0, lon0 + width, lon0 + width, lon0], axis=1) + side
-    return polygon_footprint(*_from_great_circle(lon, lat, node[:, None], incl[:, None]), order=order)
+    return polygon_footprint(*from_great_circle(lon, lat, node[:, None], incl[:, None]), order=order)
 
 
 def polygon_footprint(ra, dec, *, order=DEFAULT_ORDER):
@@ -209,8 +216,21 @@ def _columns(fields):
     )
 
 
-def _from_great_circle(mu, nu, node, incl):
-    """Right ascension and declination in degrees; great-circle coordinates of inclination 0 are these themselves."""
+def from_great_circle(mu, nu, node, incl):
+    """Positions given along and across a great circle; those of inclination 0 are right ascension and declination.
+
+    Parameters
+    ----------
+    mu, nu : ndarray
+        In degrees.
+    node, incl : ndarray
+        Right ascension of the ascending node, and inclination, in degrees.
+
+    Returns
+    -------
+    ra, dec : ndarray
+        In degrees, ``ra`` from 0 to 360.
+    """
     mu, nu, incl = np.radians(mu - node), np.radians(nu), np.radians(incl)
     x, y, z = np.cos(mu) * np.cos(nu), np.sin(mu) * np.cos(nu), np.sin(nu)
     ra = np.arctan2(y * np.cos(incl) - z * np.sin(incl), x)

@@ -12,6 +12,7 @@ from astropy.table import Table
 from scipy.spatial import KDTree
 
 from .. import flags
+from ..archives.footprint import from_great_circle
 from ..archives.objid import DEFAULT_RERUN, valid_field
 from ..astrometry import propagate, unit_vectors
 from ..columns import find_column, read_integers, read_numbers
@@ -54,13 +55,6 @@ def great_circle(ra, dec, node, incl):
     x, y, z = np.cos(along) * np.cos(dec), np.sin(along) * np.cos(dec), np.sin(dec)
     mu = node + np.degrees(np.arctan2(y * np.cos(incl) + z * np.sin(incl), x))
     return mu, np.degrees(np.arcsin(np.clip(z * np.cos(incl) - y * np.sin(incl), -1, 1)))
-
-
-def _equatorial(mu, nu, node, incl):
-    along, nu, incl = np.radians(mu - node), np.radians(nu), np.radians(incl)
-    x, y, z = np.cos(along) * np.cos(nu), np.sin(along) * np.cos(nu), np.sin(nu)
-    ra = node + np.degrees(np.arctan2(y * np.cos(incl) - z * np.sin(incl), x))
-    return ra % 360, np.degrees(np.arcsin(np.clip(y * np.sin(incl) + z * np.cos(incl), -1, 1)))
 
 
 class FieldList:
@@ -110,7 +104,7 @@ class FieldList:
         self._half_mu = np.abs(_wrapped(self._place["mu_end"] - self._place["mu_start"])) / 2
         self._half_nu = np.abs(self._place["nu_end"] - self._place["nu_start"]) / 2
         self._reach = np.radians(np.hypot(self._half_mu, self._half_nu).max() * 1.01)
-        self._tree = KDTree(unit_vectors(*_equatorial(mu, nu, self._place["node"], self._place["incl"])))
+        self._tree = KDTree(unit_vectors(*from_great_circle(mu, nu, self._place["node"], self._place["incl"])))
 
     def __len__(self):
         return len(self._mu)

@@ -9,9 +9,10 @@ from loopback.tap import MicroTAP
 
 from stellarclass import flags
 from stellarclass.archives import LocalSAS, encode_objid
+from stellarclass.archives.footprint import from_great_circle
 from stellarclass.exceptions import InputError, TruncatedAnswerError
 from stellarclass.survey import FieldList, TapQuery, load_plan, plan_survey
-from stellarclass.survey.fieldlist import _equatorial, great_circle
+from stellarclass.survey.fieldlist import great_circle
 from stellarclass.survey.layout import Layout, write_json
 from stellarclass.survey.reading import read_list
 from stellarclass.survey.targetfile import read_targets
@@ -146,7 +147,7 @@ def test_the_field_list_takes_the_field_in_which_a_star_lies_deepest():
     table = Table(rows=[(r, 3, f, a, b, -0.1, 0.1, 95.0, 20.0) for r, f, a, b in rows])
     names = ("run", "camcol", "field", "mu_start", "mu_end", "nu_start", "nu_end", "node", "incl")
     table.rename_columns(table.colnames, names)
-    ra, dec = _equatorial(np.array([10.0, 10.06, 10.09, 10.3, 12.0]), np.zeros(5), 95.0, 20.0)
+    ra, dec = from_great_circle(np.array([10.0, 10.06, 10.09, 10.3, 12.0]), np.zeros(5), 95.0, 20.0)
     targets = parse_targets(QTable({"ra": ra * u.deg, "dec": dec * u.deg}))
     FieldList(table).locate(targets, np.arange(5))
     assert targets.run.tolist() == [1, 1, 2, 3, -1] and (targets.rerun[:4] == 301).all()
@@ -155,7 +156,7 @@ def test_the_field_list_takes_the_field_in_which_a_star_lies_deepest():
 
 @given(st.floats(0, 360), st.floats(-89, 89), st.floats(0, 360), st.floats(-90, 90))
 def test_great_circle_coordinates_come_back(ra, dec, node, incl):
-    again_ra, again_dec = _equatorial(*great_circle(ra, dec, node, incl), node, incl)
+    again_ra, again_dec = from_great_circle(*great_circle(ra, dec, node, incl), node, incl)
     assert abs((again_ra - ra + 180) % 360 - 180) * np.cos(np.radians(dec)) < 1e-9 and abs(again_dec - dec) < 1e-9
 
 
