@@ -42,7 +42,7 @@ _MOST_NEIGHBORS = 2500
 _CROWDED = 0.05  # share of blank pixels below which there is no sky to be seen
 _FAINT_DEPTH, _FAINT_SLOPE = 2.5, 0.3  # magnitudes below the limit of detection, dex per mag
 _LOST_WITHIN, _LOST_SHARE = 8.0, 0.1  # pixels from the nearest source, flux over its
-_ALIKE = {"least": 200.0, "share": 0.05, "noise": 0.0, "reach": 20, "most": 500}
+_ALIKE = {"least": 200.0, "share": 0.05, "noise": 0.0, "reach": 20, "most": 500}  # see `_isolated`
 _FAINT_SCATTER = 120.0  # pixels from a source that was found: there are more of them where there are more of these
 
 
@@ -238,7 +238,10 @@ def _color(flux, reference, limit):
 
 
 def _isolated(shape, x, y, flux, sigma, good, *, least=300.0, share=0.03, noise=15.0, reach=16, most=300):
-    """Sources bright enough to show the PSF, unsaturated and without a neighbor of 3 % of their light in 16 pixels."""
+    """Sources bright enough to show the PSF, unsaturated and without a neighbor of 3 % of their light in 16 pixels.
+
+    ``least`` and ``noise`` (what a neighbor may have more) are fluxes over the noise of a pixel.
+    """
     ny, nx = shape
     bright = (flux > least * sigma) & (x > 21) & (x < nx - 22) & (y > 21) & (y < ny - 22)
     rows = np.flatnonzero(bright)
@@ -324,6 +327,8 @@ def _hidden(rng, field, scene, flux):
 
     Returns columns and rows on the reference frame (M,), and fluxes (M, 5).
     """
+    if not len(flux):
+        return np.zeros(0), np.zeros(0), flux
     k = BANDS.index(scene.band)
     frame = field.frames[scene.band]
     per_electron = float(np.median(frame.nanomaggies_per_count)) / detector.gain(field.key.run, field.key.camcol)[k]

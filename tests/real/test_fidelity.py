@@ -35,6 +35,7 @@ def test_stamps_of_isolated_stars_cannot_be_told_apart(other_field):
     assert other_field.stars > 150
     for band, measured in other_field.bands.items():
         assert measured.verdict.auc < 0.60, band
+    assert other_field.verdict.auc < 0.60
 
 
 def test_magnitude_errors_quoted_are_alike_and_true(other_field):
