@@ -82,6 +82,7 @@ def moment_shapes(moments):
 
     Examples
     --------
+    >>> import numpy as np
     >>> from stellarclass.simulate.moments import moment_shapes
     >>> moment_shapes(np.array([[2.5, 1.5, 0.5]])).ravel()
     array([1.41421356, 0.25      , 0.25      ])
