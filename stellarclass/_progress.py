@@ -30,7 +30,7 @@ def progress_bar(iterable_or_total, *, enabled=None, desc=None, unit="it"):
     Examples
     --------
     >>> from stellarclass._progress import progress_bar
-    >>> with progress_bar(3, enabled=False, desc="fields", unit="field") as bar:
+    >>> with progress_bar(3, enabled=False, desc="Fields", unit="field") as bar:
     ...     for _ in range(3):
     ...         _ = bar.update()
     """

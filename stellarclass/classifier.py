@@ -8,7 +8,6 @@ import numpy as np
 from astropy import units as u
 
 from . import __version__, flags, lookup
-from ._config import conf
 from ._html import summary
 from .astrometry import Astrometry, propagate
 from .combine import combine
@@ -321,7 +320,7 @@ def _ensemble(ensemble, device):
     from .nets.weights import load_ensemble
 
     if not isinstance(ensemble, Ensemble):
-        return load_ensemble(conf.ensemble if ensemble is None else ensemble, device=device)
+        return load_ensemble(ensemble, device=device)
     if device is not None and not str(ensemble.device).startswith(str(device)):
         raise InputError(f"the ensemble is on {ensemble.device}; load_ensemble(name, device={device!r}) moves it")
     return ensemble

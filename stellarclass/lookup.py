@@ -127,7 +127,7 @@ def open_fields(images, targets, *, progress=None):
     waiting = _rows_by_field(targets)
     if not waiting:
         return
-    with progress_bar(len(waiting), enabled=progress, desc="fields", unit="field") as bar:
+    with progress_bar(len(waiting), enabled=progress, desc="Fields", unit="field") as bar:
         for field in images.fields(list(waiting), progress=False):
             rows = waiting.pop(FieldKey(*field.key), None)
             if rows is None:  # not asked for, or for the second time

@@ -17,6 +17,7 @@ from pathlib import Path
 import astropy.units as u
 from astropy.table import QTable
 
+from .._config import conf
 from ..exceptions import EnsembleError
 from .card import Card, Member
 
@@ -70,14 +71,14 @@ def list_ensembles():
     return table
 
 
-def load_ensemble(name_or_path, *, device=None):
+def load_ensemble(name_or_path=None, *, device=None):
     """Load an ensemble that comes with the package, or one from a folder.
 
     Parameters
     ----------
-    name_or_path : str or path-like
+    name_or_path : str or path-like, optional
         A bare name (letters, digits, ``_``, ``-``) is looked up among `list_ensembles` and nowhere else. Anything else
-        is a folder; write ``./name`` for one in the working directory.
+        is a folder; write ``./name`` for one in the working directory. ``conf.ensemble`` if not given.
     device : str or torch.device, optional
         Where it will compute; by default a CUDA device if there is one, else the CPU.
 
@@ -94,7 +95,7 @@ def load_ensemble(name_or_path, *, device=None):
 
     from .ensemble import Ensemble
 
-    folder = _folder(name_or_path)
+    folder = _folder(conf.ensemble if name_or_path is None else name_or_path)
     card = Card.read(folder / "card.json")
     expected = {name: tuple(value.shape) for name, value in _build(card, torch.device("meta")).state_dict().items()}
     members = []

@@ -15,6 +15,7 @@ import safetensors.torch
 import torch
 
 import stellarclass.nets.weights as weights_module
+from stellarclass import conf
 from stellarclass.astrometry import Astrometry
 from stellarclass.exceptions import EnsembleError
 from stellarclass.nets.card import Card, Member
@@ -105,6 +106,11 @@ def test_the_compact_network_travels_too(ensemble, tmp_path):
     for system in loaded.label_systems:
         before, after = (e.predict(inputs, label_system=system) for e in (compact, loaded))
         np.testing.assert_allclose(after.probabilities, before.probabilities, atol=0.01)
+
+
+def test_by_default_the_configured_one(saved):
+    with conf.set_temp("ensemble", str(saved)):
+        assert load_ensemble(device="cpu").sha256 == load_ensemble(saved, device="cpu").sha256
 
 
 def test_loading_leaves_the_random_state_alone(saved):
