@@ -91,7 +91,7 @@ class Study:
                 cells = [str(row["variant"])]
                 for what in _GAINS:
                     cells.append(f"{row[f'{what}_gain']:+.4f} ±{row[f'{what}_seed_error']:.4f}")
-                    cells += [f"{row[f'{what}_{p}']:.4f}" for p in ("seed_p", "p")]
+                    cells += [_p_value(row[f"{what}_{p}"]) for p in ("seed_p", "p")]
                 rows.append(cells)
             lines += _columns(rows)
         return "\n".join(lines) + "\n"
@@ -240,6 +240,10 @@ def _over_seeds(gains):
 def _pm(row, name, form):
     value, spread = (getattr(row[n], "value", row[n]) for n in (name, f"{name}_spread"))
     return f"{value:{form}} ±{spread:{form}}"
+
+
+def _p_value(p):
+    return "<0.0001" if p < 5e-5 else f"{p:.4f}"
 
 
 def _columns(rows):

@@ -11,7 +11,7 @@ from astropy.utils.masked import Masked
 from scipy import stats
 
 from stellarclass.evaluation.scores import answered_class
-from stellarclass.evaluation.studies import _over_seeds, _pairs, run_study
+from stellarclass.evaluation.studies import _over_seeds, _p_value, _pairs, run_study
 from stellarclass.exceptions import InputError
 from stellarclass.reference import ReferenceSet
 from stellarclass.stamps.composites import BAND_COMBINATIONS
@@ -116,6 +116,16 @@ def test_motion_is_held_against_parallax_as_well():
     ]
     assert pairs["mae_gain"][-1] == pytest.approx(np.mean(good["mae"]["all"]) - np.mean(good["mae"][names[1]]))
     assert _pairs("inputs", names[2:], good).colnames == pairs.colnames  # no baseline, nothing to compare
+
+
+def test_no_p_value_is_nothing():
+    assert [_p_value(p) for p in (0.0, 4.9e-5, 5.1e-5, 0.31, np.nan)] == [
+        "<0.0001",
+        "<0.0001",
+        "0.0001",
+        "0.3100",
+        "nan",
+    ]
 
 
 def test_a_single_seed_has_no_spread():
