@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.table import Column, QTable, Table, vstack
+from astropy.table import Column, Table, vstack
 from reference_truth import criteria
 
 from stellarclass.archives import Field, FieldKey, encode_objid
@@ -25,13 +25,13 @@ from stellarclass.archives.base import BANDS
 from stellarclass.astrometry import propagate
 from stellarclass.physics import CLASSES
 from stellarclass.simulate import (
-    SimulatedField,
     draw_conditions,
     draw_stars,
     label_probabilities,
     observe_astrometry,
 )
 from stellarclass.simulate.crowds import draw_galaxies
+from stellarclass.simulate.framefiles import write_frames
 from stellarclass.simulate.framenoise import shorten
 from stellarclass.simulate.frames import FRAME_SHAPE, draw_frame
 from stellarclass.simulate.optics import flux_from_pogson
@@ -170,7 +170,7 @@ def draw_field(plan, number, tree):
     wcs = {band: _frame_wcs(center, rng.uniform(-3, 3, 2), angle) for band in BANDS}
     x, y = places(rng, len(stars))
     ra, dec = wcs["r"].wcs_pix2world(x, y, 0)
-    draw_pixels(rng, key, epoch, wcs, (ra, dec), stars, conditions, center).write(tree)
+    write_frames(draw_pixels(rng, key, epoch, wcs, (ra, dec), stars, conditions, center), tree)
     return catalog(rng, stars, key, epoch, ra, dec, number)
 
 
@@ -260,7 +260,7 @@ def draw_pixels(rng, key, epoch, wcs, where, stars, conditions, center):
         frame = draw_frame(rng, band, wcs[band], epoch, x, y, flux[:, k], conditions[0], morphology=morphology)
         # As few bits as SDSS's frames have, and so as few bytes.
         frames[band] = replace(frame, data=shorten(frame.data))
-    return SimulatedField(QTable(), QTable(), Field(key, frames), conditions)
+    return Field(key, frames)
 
 
 def catalog(rng, stars, key, epoch, ra, dec, number):

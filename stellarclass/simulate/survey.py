@@ -1,16 +1,13 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """Whole fields of the simulated sky: frames as SDSS's archive has them, Gaia's rows, and the truth."""
 
-import bz2
 from copy import deepcopy
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from astropy import units as u
 from astropy.coordinates import SkyCoord
-from astropy.io import fits
 from astropy.table import QTable, Table
 from astropy.time import Time
 from astropy.wcs import WCS
@@ -24,6 +21,7 @@ from ..exceptions import InputError
 from ..targets import NO_ID
 from .conditions import Conditions, draw_conditions
 from .crowds import draw_galaxies
+from .framefiles import write_frames
 from .frames import FRAME_SHAPE, draw_frame
 from .gaia import observe_astrometry
 from .optics import flux_from_pogson
@@ -153,17 +151,7 @@ class SimulatedField:
             The frames.
         """
         root = Path(root)
-        key = self.contents.key
-        folder = root / "dr17" / "eboss" / "photoObj" / "frames" / str(key.rerun) / str(key.run) / str(key.camcol)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for band, frame in self.contents.frames.items():
-            path = folder / f"frame-{band}-{key.run:06d}-{key.camcol}-{key.field:04d}.fits"
-            content = _frame_bytes(key, frame)
-            if compress:
-                path, content = path.with_suffix(".fits.bz2"), bz2.compress(content, 1)
-            path.write_bytes(content)
-            paths.append(path)
+        paths = write_frames(self.contents, root, compress=compress)
         self.gaia.write(root / "gaia.ecsv", overwrite=True)
         self.truth.write(root / "truth.ecsv", overwrite=True)
         positions = {name: self.truth[name].to_value(u.deg) for name in ("ra", "dec")}
@@ -287,30 +275,3 @@ def _gaia_rows(rng, truth, epoch):
     for name in measured.colnames:
         table[name] = measured[name]
     return table[np.isfinite(table["phot_g_mean_mag"])]
-
-
-def _frame_bytes(key, frame):
-    """A frame as SDSS's ``frame`` files lay it out: image, calibration vector, sky model."""
-    header = frame.wcs.to_header()
-    # SDSS writes a CD matrix; astropy splits it into PC and CDELT.
-    for name in ("PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2"):
-        header.pop(name, None)
-    for (i, j), value in np.ndenumerate(frame.wcs.wcs.cd):
-        header[f"CD{i + 1}_{j + 1}"] = value
-    tai = (Time(frame.epoch, format="jyear", scale="tai").mjd * 86400) - 53.907456 / 2
-    header.update(RUN=key.run, RERUN=str(key.rerun), CAMCOL=key.camcol, FRAME=key.field, FILTER=frame.band)
-    header.update(TAI=round(tai, 2), EXPTIME="53.907456", BUNIT="nanomaggy", SYS_SCN="mean")
-    header.update(NMGY=float(np.median(frame.nanomaggies_per_count)), ORIGIN="stellarclass simulated sky")
-    rows, columns = frame.sky.shape
-    coordinates = [np.linspace(0, n - 1, m, dtype=np.float32) for n, m in ((columns, 2048), (rows, 1489))]
-    sky = fits.BinTableHDU.from_columns(
-        [
-            fits.Column("ALLSKY", f"{frame.sky.size}E", dim=f"({columns}, {rows})", array=frame.sky[None]),
-            fits.Column("XINTERP", "2048E", array=coordinates[0][None]),
-            fits.Column("YINTERP", "1489E", array=coordinates[1][None]),
-        ]
-    )
-    hdus = fits.HDUList([fits.PrimaryHDU(frame.data, header), fits.ImageHDU(frame.nanomaggies_per_count), sky])
-    buffer = BytesIO()
-    hdus.writeto(buffer)
-    return buffer.getvalue()

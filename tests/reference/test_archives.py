@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 from astropy import units as u
-from astropy.table import QTable, Table
+from astropy.table import Table
 from dachs.service import missing
 from skyarchives import SkyArchives
 from skytwins import cut
@@ -18,7 +18,8 @@ from stellarclass.cli import main
 from stellarclass.physics import CLASSES
 from stellarclass.reference import ReferenceSet
 from stellarclass.reference.labels import classes_of_lamost
-from stellarclass.simulate import SimulatedField, label_probabilities
+from stellarclass.simulate import label_probabilities
+from stellarclass.simulate.framefiles import write_frames
 from stellarclass.simulate.optics import flux_from_pogson
 from stellarclass.stamps.cutouts import cut_field
 from stellarclass.stamps.photometry import asinh_magnitude
@@ -39,7 +40,7 @@ def sky(tmp_path_factory):
     for number, (x0, y0) in CORNERS.items():
         key = field.contents.key._replace(field=field.contents.key.field + number)
         frames = {band: cut(frame, x0, y0, SIDE) for band, frame in field.contents.frames.items()}
-        SimulatedField(QTable(), QTable(), Field(key, frames), field.conditions).write(tree)
+        write_frames(Field(key, frames), tree)
         x, y = frames["r"].wcs.wcs_world2pix(stars["ra"].value, stars["dec"].value, 0)
         inside = np.flatnonzero((x > 34) & (x < SIDE - 34) & (y > 34) & (y < SIDE - 34))
         truth += [survey_row(key, n, stars[n], gaia[place[i]] if (i := int(stars["source_id"][n])) in place else None)
