@@ -1,6 +1,7 @@
 # Licensed under a 3-clause BSD style license - see LICENSE.rst
 """A SAMP hub of the tests' own, and clients of it: nobody's desktop is met, and no name is looked up."""
 
+import itertools
 import os
 import threading
 import time
@@ -59,7 +60,7 @@ class Desktop:
         with samp_conf.set_temp("use_internet", False):
             self.client = SAMPIntegratedClient(name=name, addr="127.0.0.1")
             self.client.connect()
-        self._come = threading.Condition()
+        self._come, self._asked = threading.Condition(), itertools.count()
 
         for mtype in mtypes:
             self.subscribe(mtype)
@@ -102,8 +103,21 @@ class Desktop:
     def ask(self, client, mtype, timeout=20, **params):
         """Send a message and wait for the answer; an underscore in a name of a parameter stands for a hyphen."""
         params = {key.replace("_", "-"): value for key, value in params.items()}
-        message = {"samp.mtype": mtype, "samp.params": params}
-        return self.client.call_and_wait(client, message, str(timeout))
+        # Not by `call_and_wait`: pyvo's hub drops an answer that comes before it has noted that one is waited for.
+        come, answers, tag = threading.Event(), [], f"ask{next(self._asked)}"
+
+        def take(private_key, responder, tag, response):
+            answers.append(response)
+            come.set()
+
+        self.client.bind_receive_response(tag, take)
+        try:
+            self.client.call(client, tag, {"samp.mtype": mtype, "samp.params": params})
+            if not come.wait(timeout):
+                raise TimeoutError(f"{mtype} was not answered in {timeout} s")
+        finally:
+            self.client.unbind_receive_response(tag)
+        return answers[0]
 
     def close(self):
         self.client.disconnect()

@@ -3,6 +3,7 @@
 
 import shutil
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ import topcat
 from astropy import units as u
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
-from pyvo.samp.errors import SAMPProxyError
 from regions import PolygonSkyRegion, Regions
 from samphub import Desktop, isolate, need, running_hub
 
@@ -40,10 +40,8 @@ class Ds9:
     def _await_first_answer(self):
         """An order that comes while it is still drawing its windows is lost now and then, and never answered."""
         for _ in range(20):
-            try:
+            with suppress(TimeoutError):
                 return self._desktop.ask(self._client, "ds9.set", timeout=3, cmd="frame first")
-            except SAMPProxyError as err:
-                assert "Timeout" in str(err), err
         pytest.fail("DS9 answers no order")
 
     def ask(self, mtype, **params):
